@@ -1,0 +1,149 @@
+//! The window: a fixed range of virtual addresses, one page for each slot of each CPU, and the page tables behind it.
+//!
+//! In C the window's entries are found by arithmetic on a pointer to the first one, which is right only while all page
+//! tables of the range lie one after the other in memory, and while the number of CPUs times the number of slots fits. Both
+//! have been wrong in real kernels; the result is that a CPU writes an entry of something else.
+//!
+//! The rule (I9): the entries are one array, and its length is checked against the kernel's own numbers when the kernel is
+//! compiled.
+//!
+//! The types say it: [`Fixmap`] is that array, a `static` of the kernel, and can only be made for a kernel whose slots fit.
+
+use core::cell::UnsafeCell;
+use core::marker::PhantomData;
+
+use const_panic::concat_panic;
+use typenum::Unsigned;
+
+use crate::kernel::Kernel;
+use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
+use crate::slot::{KmType, KmTypes};
+
+/// One page table, which only the processor and this crate look into.
+#[repr(C, align(4096))]
+pub struct PageTable(UnsafeCell<[u32; PAGE_SIZE / size_of::<u32>()]>);
+
+// SAFETY: I1: each entry is written by the holder of its token alone, and read by nobody else but page walkers.
+unsafe impl Sync for PageTable {}
+
+impl PageTable {
+    /// A table that maps nothing.
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new([0; _]))
+    }
+}
+
+/// The page tables behind a kernel's window: `TABLES` pages in a row.
+///
+/// The kernel has one as a `static`, and puts the physical addresses of its [`tables`](Self::tables) into its page directory.
+///
+/// ```ignore
+/// static FIXMAP: Fixmap<1> = Fixmap::new::<MyKernel>();
+/// ```
+#[repr(transparent)]
+pub struct Fixmap<const TABLES: usize>([PageTable; TABLES]);
+
+impl<const TABLES: usize> Fixmap<TABLES> {
+    /// Empty tables for the kernel `K`.
+    ///
+    /// Does not compile if the slots of all CPUs do not fit into `TABLES` tables, or if the window is not aligned.
+    pub const fn new<K: Kernel<Fixmap = Self>>() -> Self {
+        const { Window::<K>::CHECKED };
+        Self([const { PageTable::new() }; TABLES])
+    }
+
+    /// Uses tables that the kernel has allocated itself.
+    ///
+    /// Does not compile if the slots of all CPUs do not fit, as with [`new`](Self::new).
+    ///
+    /// # Safety
+    /// `tables` are `TABLES` pages in a row, zeroed, and from now on of this crate's and the processor's use alone.
+    pub const unsafe fn from_tables<K: Kernel<Fixmap = Self>>(tables: &'static [PageTable; TABLES]) -> &'static Self {
+        const { Window::<K>::CHECKED };
+        // SAFETY: `Fixmap` is a transparent wrapper of the array.
+        unsafe { &*(&raw const *tables).cast() }
+    }
+
+    /// The tables, in the order of the addresses that they stand for: for the kernel's page directory.
+    pub const fn tables(&self) -> &[PageTable; TABLES] {
+        &self.0
+    }
+}
+
+/// A number of page tables in a row: [`Fixmap`]. Sealed.
+pub trait FixmapTables: sealed::Sealed + Sync + 'static {
+    /// How many.
+    const TABLES: usize;
+}
+
+impl<const TABLES: usize> FixmapTables for Fixmap<TABLES> {
+    const TABLES: usize = TABLES;
+}
+
+impl<const TABLES: usize> sealed::Sealed for Fixmap<TABLES> {}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The arithmetic of kernel `K`'s window.
+pub(crate) struct Window<K>(PhantomData<K>);
+
+impl<K: Kernel> Window<K> {
+    const CPUS: usize = <K::Cpus as Unsigned>::USIZE;
+    const SLOTS: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
+    const ENTRIES: usize = <K::Fixmap as FixmapTables>::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
+
+    /// I9.
+    const CHECKED: () = {
+        let span = <K::Paging as Paging>::ENTRIES_PER_TABLE * PAGE_SIZE;
+        if !K::FIXMAP_BASE.is_multiple_of(span) {
+            concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " is not a multiple of what one page table covers, ", {#X}: span);
+        }
+        if K::FIXMAP_BASE.checked_add(Self::ENTRIES * PAGE_SIZE - 1).is_none() {
+            concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " leaves no room for ", Self::ENTRIES, " pages below the end of memory");
+        }
+        if Self::CPUS * Self::SLOTS > Self::ENTRIES {
+            concat_panic!(
+                "the fixmap window is too small: ",
+                Self::CPUS,
+                " CPUs x ",
+                Self::SLOTS,
+                " slots need ",
+                Self::CPUS * Self::SLOTS,
+                " page-table entries, and ",
+                <K::Fixmap as FixmapTables>::TABLES,
+                " page table(s) have ",
+                Self::ENTRIES,
+            );
+        }
+    };
+
+    /// The address of slot `S` on this CPU, and its entry.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn slot<S: KmType<Set = K::KmTypes>>() -> (usize, *mut <K::Paging as Paging>::Entry) {
+        const { Self::CHECKED };
+        let cpu = K::cpu();
+        debug_assert!(cpu < Self::CPUS, "slot {}: `Kernel::cpu` says {cpu}, of {} CPUs", S::NAME, Self::CPUS);
+        let index = cpu * Self::SLOTS + <S::Index as Unsigned>::USIZE;
+        (K::FIXMAP_BASE + (index << PAGE_SHIFT), Self::first_entry().wrapping_add(index))
+    }
+
+    /// The entry behind an address of the window.
+    #[inline]
+    pub(crate) fn entry_of(address: usize) -> *mut <K::Paging as Paging>::Entry {
+        Self::first_entry().wrapping_add(address.wrapping_sub(K::FIXMAP_BASE) >> PAGE_SHIFT)
+    }
+
+    /// Whether the address is one of the window.
+    #[inline]
+    pub(crate) fn contains(address: usize) -> bool {
+        address.wrapping_sub(K::FIXMAP_BASE) < Self::ENTRIES << PAGE_SHIFT
+    }
+
+    #[inline]
+    fn first_entry() -> *mut <K::Paging as Paging>::Entry {
+        (&raw const *K::fixmap()).cast_mut().cast()
+    }
+}

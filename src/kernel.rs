@@ -1,0 +1,101 @@
+//! The kernel's side: the one trait that a kernel implements.
+
+use core::ptr::NonNull;
+
+use typenum::{NonZero, Unsigned};
+
+use crate::fixmap::FixmapTables;
+use crate::machine::Machine;
+use crate::page::{PageBytes, Pfn};
+use crate::paging::Paging;
+use crate::slot::KmTypes;
+
+/// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
+///
+/// All functions are called on the hot path: mark them `#[inline]`.
+///
+/// # Safety
+///
+/// The implementer ticks off:
+///
+/// The window
+/// - [ ] The physical addresses of the pages of [`fixmap`](Self::fixmap) stand, in their order and writable, in the page
+///   directory entries for [`FIXMAP_BASE`](Self::FIXMAP_BASE) and what follows, in every address space, before the
+///   first mapping.
+/// - [ ] Nobody else writes these entries or uses these virtual addresses.
+/// - [ ] CR0.WP is set. (Without it a read-only mapping is writable.)
+/// - [ ] The page tables use the format that [`Paging`](Self::Paging) names, and frames beyond what the processor can address
+///   (MAXPHYADDR) are never made into pages.
+/// - [ ] Translations of one address space are not kept while another is in use: CR4.PCIDE is clear.
+///
+/// The CPU
+/// - [ ] [`cpu`](Self::cpu) is below [`Cpus`](Self::Cpus), differs between any two CPUs, and is the same each time on one CPU.
+/// - [ ] Between [`preempt_disable`](Self::preempt_disable) and the matching [`preempt_enable`](Self::preempt_enable), which
+///   nest, no other thread runs on this CPU and this thread on no other.
+/// - [ ] Between [`bh_disable`](Self::bh_disable) and the matching [`bh_enable`](Self::bh_enable), which nest, no softirq begins
+///   on this CPU.
+/// - [ ] After [`irq_save`](Self::irq_save), no maskable interrupt is served on this CPU until the matching
+///   [`irq_restore`](Self::irq_restore).
+/// - [ ] Nothing else that safe code can do ends these states early. (Lock guards that restore a saved interrupt flag can be
+///   dropped out of order: let them count how often interrupts were turned off, as `preempt_disable` does.)
+///
+/// Lowmem
+/// - [ ] [`direct_map`](Self::direct_map) gives an address only for frames that are mapped there, as ordinary writable memory,
+///   for good, and outside of the window.
+pub unsafe trait Kernel: Sized + 'static {
+    /// The paging mode that the kernel runs in.
+    type Paging: Paging;
+
+    /// The kernel's slot types: [`linux::Set`](crate::linux::Set), or what [`km_types!`](crate::km_types) declared.
+    type KmTypes: KmTypes;
+
+    /// How many CPUs the kernel supports at the most: `typenum::U1` and so on.
+    type Cpus: Unsigned + NonZero;
+
+    /// The processor: [`X86`](crate::machine::X86).
+    type Machine: Machine;
+
+    /// The type of the page-table pages behind the window: [`Fixmap`](crate::Fixmap) with their number.
+    type Fixmap: FixmapTables;
+
+    /// The virtual address of the window's first page; a multiple of what one page table covers (2 MiB with PAE).
+    const FIXMAP_BASE: usize;
+
+    /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code.
+    const FORCE_MAP: bool = false;
+
+    /// The page-table pages behind the window.
+    fn fixmap() -> &'static Self::Fixmap;
+
+    /// The number of the CPU that this code runs on. Called with preemption off. Linux: `smp_processor_id()`.
+    fn cpu() -> usize;
+
+    /// Keeps the running thread on this CPU, and others off it. Linux: `preempt_disable()`.
+    fn preempt_disable();
+
+    /// Ends the matching [`preempt_disable`](Self::preempt_disable); the outermost may switch to another thread.
+    fn preempt_enable();
+
+    /// Keeps softirqs out. Linux: `local_bh_disable()`. A kernel without softirqs has nothing to do here.
+    #[inline]
+    fn bh_disable() {}
+
+    /// Ends the matching [`bh_disable`](Self::bh_disable).
+    #[inline]
+    fn bh_enable() {}
+
+    /// Turns maskable interrupts off and says whether they were on. Linux: `local_irq_save()`.
+    fn irq_save() -> bool;
+
+    /// Turns interrupts on again if `were_on`. Linux: `local_irq_restore()`.
+    fn irq_restore(were_on: bool);
+
+    /// Whether page-table entries may forbid execution: EFER.NXE is set.
+    ///
+    /// Asked at each mapping: best a constant or one load.
+    fn no_execute() -> bool;
+
+    /// Where the kernel's direct map has this frame: `Some` for lowmem, `None` for highmem. Linux: `page_address()` of a lowmem
+    /// page.
+    fn direct_map(pfn: Pfn<Self::Paging>) -> Option<NonNull<PageBytes>>;
+}

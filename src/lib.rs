@@ -1,0 +1,30 @@
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod atomic;
+pub mod context;
+pub mod fixmap;
+pub mod kernel;
+pub mod machine;
+pub mod page;
+pub mod paging;
+pub mod slot;
+#[cfg(test)]
+mod test_kernel;
+mod volatile;
+
+#[doc(hidden)]
+pub use typenum;
+#[doc(no_inline)]
+pub use zerocopy;
+
+pub use atomic::{KmapAtomic, ViewError, kmap_atomic, kunmap_atomic};
+pub use context::{Atomic, BhOff, HardIrq, IrqsOff, Nmi, Softirq, Task};
+pub use fixmap::Fixmap;
+pub use kernel::Kernel;
+pub use page::{Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
+pub use paging::PAGE_SIZE;
+pub use slot::{KmType, KmTypes, Slot, linux};

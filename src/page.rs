@@ -1,0 +1,323 @@
+//! Pages: which frames may be mapped, and how their bytes may be touched.
+//!
+//! In C a page is a `struct page *`: it can be freed while it is mapped, mapped writable by two CPUs at once, or shared
+//! with user space and yet read twice as if it could not change in between.
+//!
+//! The rule (I5, I6): a mapping holds the page or the borrow of it, and the bytes of a mapping are as exclusive as the
+//! page that it was made of.
+//!
+//! The types say it: [`Page`] is what can be mapped. `&P` maps read only, `&mut P` as the page allows, and an owned page
+//! moves into the mapping and comes out again. Its [`Access`] decides whether the bytes may become Rust references
+//! ([`ReadWrite`], [`ReadOnly`]), or only be copied, because someone else may write at any time ([`Volatile`],
+//! [`VolatileReadOnly`]).
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
+
+/// The bytes of one page.
+pub type PageBytes = [u8; PAGE_SIZE];
+
+/// A page frame number that the paging mode `M` can express.
+///
+/// ```
+/// use highmem::{Pfn, paging::Pae};
+///
+/// let pfn = Pfn::<Pae>::new(0x14_0000)?; // the frame at 5 GiB
+/// assert_eq!(pfn.address(), 5 << 30);
+/// assert!(Pfn::<Pae>::new(1 << 24).is_err()); // 64 GiB: more than an entry can say
+/// # Ok::<(), highmem::PfnError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Pfn<M> {
+    number: usize,
+    paging: PhantomData<M>,
+}
+
+impl<M: Paging> Pfn<M> {
+    /// The frame with this number: the physical address divided by [`PAGE_SIZE`].
+    ///
+    /// # Errors
+    /// When the number has more than [`Paging::PFN_BITS`] bits. It is never cut to fit.
+    pub const fn new(number: u64) -> Result<Self, PfnError> {
+        if number >> M::PFN_BITS != 0 {
+            return Err(PfnError { number, bits: M::PFN_BITS });
+        }
+        Ok(Self { number: number as usize, paging: PhantomData })
+    }
+
+    /// The frame that holds the byte at this physical address.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub const fn containing(address: u64) -> Result<Self, PfnError> {
+        Self::new(address >> PAGE_SHIFT)
+    }
+
+    /// The number.
+    #[inline]
+    pub const fn number(self) -> usize {
+        self.number
+    }
+
+    /// The physical address of the frame's first byte.
+    #[inline]
+    pub const fn address(self) -> u64 {
+        (self.number as u64) << PAGE_SHIFT
+    }
+}
+
+impl<M> fmt::Debug for Pfn<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pfn {:#x}", self.number)
+    }
+}
+
+/// A page frame number that the paging mode cannot express.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PfnError {
+    number: u64,
+    bits: u32,
+}
+
+impl fmt::Display for PfnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page frame number {:#x} does not fit the {} bits of this paging mode", self.number, self.bits)
+    }
+}
+
+impl core::error::Error for PfnError {}
+
+/// How the bytes of a mapped page may be touched. Sealed.
+pub trait Access: sealed::Sealed + 'static {
+    /// Whether the page-table entry lets writes through.
+    const WRITABLE: bool;
+    /// The same access through a shared borrow of the page.
+    type Shared: Access;
+}
+
+/// Nobody else touches the frame: its bytes are `&` and `&mut`.
+#[derive(Debug)]
+pub struct ReadWrite;
+
+/// Nobody writes the frame: its bytes are `&`.
+#[derive(Debug)]
+pub struct ReadOnly;
+
+/// User space, a device or another CPU may write the frame at any time: its bytes are copied in and out, never
+/// referenced.
+#[derive(Debug)]
+pub struct Volatile;
+
+/// As [`Volatile`], but only to be read.
+#[derive(Debug)]
+pub struct VolatileReadOnly;
+
+macro_rules! access {
+    ($($name:ident: writable $writable:literal, through a shared borrow $shared:ident;)*) => {$(
+        impl sealed::Sealed for $name {}
+        impl Access for $name {
+            const WRITABLE: bool = $writable;
+            type Shared = $shared;
+        }
+    )*};
+}
+
+access! {
+    ReadWrite: writable true, through a shared borrow ReadOnly;
+    ReadOnly: writable false, through a shared borrow ReadOnly;
+    Volatile: writable true, through a shared borrow VolatileReadOnly;
+    VolatileReadOnly: writable false, through a shared borrow VolatileReadOnly;
+}
+
+/// Access by reference: nobody else writes these bytes.
+#[diagnostic::on_unimplemented(
+    message = "memory that others may write at any time gives no references",
+    label = "this mapping's access is `{Self}`",
+    note = "copy the bytes out and in with `read_at` and `write_at`"
+)]
+pub trait Referenced: Access {}
+impl Referenced for ReadWrite {}
+impl Referenced for ReadOnly {}
+
+/// Access by exclusive reference.
+#[diagnostic::on_unimplemented(
+    message = "these bytes cannot be borrowed for writing",
+    label = "this mapping's access is `{Self}`",
+    note = "a page mapped from `&page` is read only: map `&mut page` or the owned page to write to it",
+    note = "memory that others may write at any time gives no references: use `write_at`"
+)]
+pub trait ReferencedMut: Referenced {}
+impl ReferencedMut for ReadWrite {}
+
+/// Access by copying only.
+#[diagnostic::on_unimplemented(
+    message = "`read_at` and `write_at` are for memory that others may write",
+    label = "this mapping's access is `{Self}`",
+    note = "these bytes belong to this mapping alone: use it as a `[u8; 4096]`"
+)]
+pub trait Copied: Access {}
+impl Copied for Volatile {}
+impl Copied for VolatileReadOnly {}
+
+/// Access by copying, in both directions.
+#[diagnostic::on_unimplemented(
+    message = "this mapping cannot be written",
+    label = "this mapping's access is `{Self}`",
+    note = "a page mapped from `&page` is read only: map `&mut page` to write to it"
+)]
+pub trait CopiedMut: Copied {}
+impl CopiedMut for Volatile {}
+
+/// Something that can be mapped: a page frame, and what its owner may do with it.
+///
+/// A kernel's own frame type joins by implementing this trait; [`Frame`] and [`SharedFrame`] serve kernels without one.
+/// `&P` and `&mut P` are pages whenever `P` is.
+///
+/// # Safety
+/// The implementer promises, for as long as the value exists:
+///
+/// - [ ] `pfn` returns the same number each time, and the frame is ordinary memory (RAM, cacheable) that is not given to
+///   anybody else.
+/// - [ ] With [`ReadWrite`]: the frame's bytes are touched only through this value, by any CPU, device, address or other
+///   value. Whoever has `&self` may read them, whoever has `&mut self` or owns the value may write them, as if the bytes
+///   were a field. So the type is not `Clone`, and is `Sync` only if shared reading is.
+/// - [ ] With [`ReadOnly`]: nobody writes the frame.
+/// - [ ] With [`Volatile`] and [`VolatileReadOnly`]: nobody has a Rust reference into the frame.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a page that can be mapped",
+    label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
+    note = "a frame number or an address is not a page: nothing says who else uses that frame",
+    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`"
+)]
+pub unsafe trait Page {
+    /// The paging mode whose frame numbers these are.
+    type Paging: Paging;
+
+    /// How the bytes may be touched.
+    type Access: Access;
+
+    /// The frame.
+    fn pfn(&self) -> Pfn<Self::Paging>;
+}
+
+// SAFETY: the shared borrow keeps everybody from writing through the value, and the access is cut down to reading.
+unsafe impl<P: Page> Page for &P {
+    type Paging = P::Paging;
+    type Access = <P::Access as Access>::Shared;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<P::Paging> {
+        P::pfn(self)
+    }
+}
+
+// SAFETY: an exclusive borrow is as good as the value for as long as it lasts.
+unsafe impl<P: Page> Page for &mut P {
+    type Paging = P::Paging;
+    type Access = P::Access;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<P::Paging> {
+        P::pfn(self)
+    }
+}
+
+/// A frame that belongs to this value alone.
+///
+/// It has no `Drop`: [`into_pfn`](Self::into_pfn) gives the frame back to whoever hands out frames. A kernel that wants
+/// frames to free themselves wraps it, or implements [`Page`] for its own type.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Frame<M>(Pfn<M>);
+
+impl<M: Paging> Frame<M> {
+    /// Takes possession of a frame.
+    ///
+    /// # Safety
+    /// The frame is ordinary memory, and until the value is given back nobody else touches its bytes, by any address.
+    #[inline]
+    pub const unsafe fn from_pfn(pfn: Pfn<M>) -> Self {
+        Self(pfn)
+    }
+
+    /// Gives the frame back.
+    #[inline]
+    pub fn into_pfn(self) -> Pfn<M> {
+        self.0
+    }
+}
+
+// SAFETY: by `from_pfn` the frame belongs to this value, which cannot be cloned.
+unsafe impl<M: Paging> Page for Frame<M> {
+    type Paging = M;
+    type Access = ReadWrite;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<M> {
+        self.0
+    }
+}
+
+/// A frame that user space, a device or other CPUs may write at any time.
+#[derive(PartialEq, Eq, Debug)]
+pub struct SharedFrame<M>(Pfn<M>);
+
+impl<M: Paging> SharedFrame<M> {
+    /// Refers to a frame that others use as well.
+    ///
+    /// # Safety
+    /// The frame is ordinary memory and stays allocated for this use until the value is given back, and nobody has a
+    /// Rust reference into it.
+    #[inline]
+    pub const unsafe fn from_pfn(pfn: Pfn<M>) -> Self {
+        Self(pfn)
+    }
+
+    /// Gives the frame back.
+    #[inline]
+    pub fn into_pfn(self) -> Pfn<M> {
+        self.0
+    }
+}
+
+// SAFETY: by `from_pfn` the frame stays allocated, and nobody has a reference into it.
+unsafe impl<M: Paging> Page for SharedFrame<M> {
+    type Paging = M;
+    type Access = Volatile;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<M> {
+        self.0
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::paging::Pae;
+    use std::string::ToString;
+
+    #[test]
+    fn the_last_frame_fits_and_the_next_does_not() {
+        assert_eq!(Pfn::<Pae>::new(0xff_ffff).unwrap().address(), 0xf_ffff_f000);
+        let error = Pfn::<Pae>::new(0x100_0000).unwrap_err();
+        assert_eq!(error.to_string(), "page frame number 0x1000000 does not fit the 24 bits of this paging mode");
+    }
+
+    #[test]
+    fn a_number_is_an_error_and_not_a_wrap() {
+        assert!(Pfn::<Pae>::new(u64::MAX).is_err());
+        assert!(Pfn::<Pae>::new(1 << 32).is_err(), "its low 32 bits are a valid number");
+        assert!(Pfn::<Pae>::containing(1 << 36).is_err());
+    }
+
+    #[test]
+    fn an_address_is_in_its_frame() {
+        assert_eq!(Pfn::<Pae>::containing(0x1_4000_0fff), Pfn::new(0x14_0000));
+    }
+}

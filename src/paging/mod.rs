@@ -1,0 +1,73 @@
+//! Page-table entries: their format, and the order in which hardware may see them written.
+//!
+//! In C a page-table entry is an integer in an array, and nothing says that a page walker on the other side reads it at
+//! any moment: compilers have dropped such stores, and a 64-bit entry written as two halves in the wrong order has sent
+//! writes to a frame that nobody named.
+//!
+//! The rule (I10): every store to an entry is volatile. An entry becomes present by its last store and stops being
+//! present by its first; a present entry is never overwritten.
+//!
+//! The types say it: a paging mode is a type that implements the sealed trait [`Paging`], the only writer of entries.
+//! It has no operation that changes a live entry; there is only [`set`](Paging::set) on an empty one and
+//! [`clear`](Paging::clear). Values are made from the `x86` crate's entry types and flags.
+
+mod pae;
+
+pub use pae::Pae;
+
+use core::fmt::Debug;
+use core::hash::Hash;
+
+use crate::machine::Machine;
+
+/// The size of a page and of a page frame, in bytes.
+pub const PAGE_SIZE: usize = 4096;
+
+/// The base-2 logarithm of [`PAGE_SIZE`].
+pub const PAGE_SHIFT: u32 = 12;
+
+/// What a mapping allows, beyond reading.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Protection {
+    /// The page may be written through the mapping (with CR0.WP set, this binds the kernel as well: SDM vol. 3, 5.6.1).
+    pub writable: bool,
+    /// Instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved.
+    pub no_execute: bool,
+}
+
+/// A paging mode: the format of its entries and how they are written. Sealed; the modes are [`Pae`].
+pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
+    /// How many bits a page frame number has at the most.
+    const PFN_BITS: u32;
+
+    /// How many entries one page table holds.
+    const ENTRIES_PER_TABLE: usize;
+
+    /// One entry, as it lies in memory.
+    type Entry: Copy;
+
+    /// Makes the entry that maps frame `pfn`.
+    fn entry(pfn: usize, protection: Protection) -> Self::Entry;
+
+    /// Whether `pte` maps nothing.
+    ///
+    /// # Safety
+    /// `pte` points to an entry that only this caller writes.
+    unsafe fn is_empty<M: Machine>(pte: *const Self::Entry) -> bool;
+
+    /// Writes `entry`, which is present, to the empty `pte`; hardware sees either nothing or all of it.
+    ///
+    /// # Safety
+    /// `pte` points to an entry that only this caller writes, and that is empty.
+    unsafe fn set<M: Machine>(pte: *mut Self::Entry, entry: Self::Entry);
+
+    /// Empties `pte`; hardware sees either the old entry or nothing. The translation may stay in the TLB.
+    ///
+    /// # Safety
+    /// `pte` points to an entry that only this caller writes, and nobody uses what it maps.
+    unsafe fn clear<M: Machine>(pte: *mut Self::Entry);
+}
+
+mod sealed {
+    pub trait Sealed {}
+}

@@ -1,0 +1,117 @@
+//! PAE: 8-byte entries, written by a 32-bit processor as two halves (SDM vol. 3, 5.4.2).
+
+use x86::bits64::paging::{PTEntry, PTFlags};
+
+use super::{PAGE_SHIFT, Paging, Protection};
+use crate::machine::Machine;
+
+/// 32-bit paging with physical-address extension: 512 entries of 8 bytes a table, frames up to 64 GiB.
+///
+/// Linux stops at the same 36 physical-address bits (`MAX_PHYSMEM_BITS` of its 32-bit PAE kernels).
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Pae;
+
+/// The half with the present bit; on a little-endian machine the first.
+const LOW: usize = 0;
+const HIGH: usize = 1;
+
+impl super::sealed::Sealed for Pae {}
+
+impl Paging for Pae {
+    const PFN_BITS: u32 = 24;
+    const ENTRIES_PER_TABLE: usize = 512;
+    type Entry = PTEntry;
+
+    #[inline]
+    fn entry(pfn: usize, protection: Protection) -> PTEntry {
+        // Accessed and dirty are set here, so that the processor need not write the entry on first use.
+        let mut flags = PTFlags::P | PTFlags::A;
+        if protection.writable {
+            flags |= PTFlags::RW | PTFlags::D;
+        }
+        if protection.no_execute {
+            flags |= PTFlags::XD;
+        }
+        PTEntry((pfn as u64) << PAGE_SHIFT | flags.bits())
+    }
+
+    #[inline]
+    unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
+        // SAFETY: the caller's promise; the low half lies in the entry. It holds the present bit, and `clear` zeroes all
+        // of it, so it alone tells (I3).
+        unsafe { M::read(pte.cast::<u32>().add(LOW)) == 0 }
+    }
+
+    #[inline]
+    unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
+        let halves = pte.cast::<u32>();
+        // SAFETY: the caller's promise; both halves lie in the entry. I10: the present bit arrives last, with a high half
+        // that is already the new one.
+        unsafe {
+            M::write(halves.add(HIGH), (entry >> 32) as u32);
+            M::write(halves.add(LOW), entry as u32);
+        }
+    }
+
+    #[inline]
+    unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
+        let halves = pte.cast::<u32>();
+        // SAFETY: the caller's promise; both halves lie in the entry. I10: the present bit goes first, so that no walk
+        // combines the old low half with another high half.
+        unsafe {
+            M::write(halves.add(LOW), 0);
+            M::write(halves.add(HIGH), 0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::machine::recorder::{Event::*, Recorder};
+
+    const RW_NX: Protection = Protection { writable: true, no_execute: true };
+    const RO_X: Protection = Protection { writable: false, no_execute: false };
+
+    #[test]
+    fn an_entry_above_4_gib_uses_both_halves() {
+        assert_eq!(Pae::entry(0x12_3456, RW_NX).0, 0x8000_0001_2345_6063);
+    }
+
+    #[test]
+    fn a_read_only_entry_is_neither_writable_nor_dirty() {
+        let flags = Pae::entry(1, RO_X).flags();
+        assert_eq!(flags, PTFlags::P | PTFlags::A);
+    }
+
+    #[test]
+    fn set_writes_the_high_half_first() {
+        let mut pte = PTEntry(0);
+        // SAFETY: `pte` is this test's own, and empty.
+        let events = Recorder::record(|| unsafe { Pae::set::<Recorder>(&mut pte, Pae::entry(0x10_0007, RW_NX)) });
+        let low = &raw const pte as usize;
+        assert_eq!(events, [Write(low + 4, 0x8000_0001), Write(low, 0x0000_7063)]);
+        assert_eq!(pte.0, Pae::entry(0x10_0007, RW_NX).0);
+    }
+
+    #[test]
+    fn clear_writes_the_low_half_first() {
+        let mut pte = Pae::entry(0x10_0007, RW_NX);
+        // SAFETY: `pte` is this test's own.
+        let events = Recorder::record(|| unsafe { Pae::clear::<Recorder>(&mut pte) });
+        let low = &raw const pte as usize;
+        assert_eq!(events, [Write(low, 0), Write(low + 4, 0)]);
+        assert_eq!(pte.0, 0);
+    }
+
+    #[test]
+    fn empty_is_told_by_the_low_half() {
+        let mut pte = Pae::entry(0x10_0000, RO_X);
+        // SAFETY: `pte` is this test's own.
+        assert!(unsafe { !Pae::is_empty::<Recorder>(&pte) });
+        // SAFETY: as above.
+        unsafe { Pae::clear::<Recorder>(&mut pte) };
+        // SAFETY: as above.
+        assert!(unsafe { Pae::is_empty::<Recorder>(&pte) });
+    }
+}

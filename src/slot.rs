@@ -1,0 +1,296 @@
+//! Slots and their tokens: the right to use one entry of this CPU's window.
+//!
+//! In C a slot is a number. `kmap_atomic(page, KM_USER0)` in a function that calls another function that does the same
+//! overwrites the first mapping, and the caller goes on writing, into the other page. Whoever writes code with slots has to
+//! know what everybody above and below uses.
+//!
+//! The rule (I1): one token per CPU and slot type. Whoever has the token has the slot; nobody else can have it.
+//!
+//! The types say it: a slot type ([`KmType`]) is an empty type with a number; a token ([`Slot`]) is an empty value of
+//! that type that can be moved but not made. Tokens come out of a [context](crate::context), each once.
+
+use core::fmt;
+use core::marker::PhantomData;
+
+use typenum::Unsigned;
+
+use crate::kernel::Kernel;
+
+/// A slot type: the purpose that one entry of each CPU's window serves. Linux's `enum km_type`.
+///
+/// # Safety
+/// Implemented by [`km_types!`](crate::km_types) only: within a set, no two slot types have the same index, and each
+/// belongs to one context.
+pub unsafe trait KmType: 'static {
+    /// The set it belongs to.
+    type Set: KmTypes;
+    /// Its place among the slots of a CPU.
+    type Index: Unsigned;
+    /// Its name, for reports.
+    const NAME: &'static str;
+}
+
+/// A kernel's set of slot types, grouped by the context that makes each exclusive.
+///
+/// # Safety
+/// Implemented by [`km_types!`](crate::km_types) only: each struct of tokens holds each slot type of its group once, and
+/// no slot type is in two groups.
+pub unsafe trait KmTypes: Sized + 'static {
+    /// How many slots each CPU has.
+    type Count: Unsigned;
+
+    /// The tokens of a task that cannot be preempted.
+    type Atomic<'cx, K: Kernel<KmTypes = Self>>;
+    /// The tokens of a softirq, and of a task that keeps softirqs out.
+    type Softirq<'cx, K: Kernel<KmTypes = Self>>;
+    /// The tokens of whoever runs with interrupts off.
+    type IrqsOff<'cx, K: Kernel<KmTypes = Self>>;
+    /// The tokens of a non-maskable interrupt.
+    type Nmi<'cx, K: Kernel<KmTypes = Self>>;
+
+    /// # Safety
+    /// The caller is such a context on this CPU, and hands its tokens out only once in `'cx` (I1).
+    #[doc(hidden)]
+    unsafe fn atomic<'cx, K: Kernel<KmTypes = Self>>() -> Self::Atomic<'cx, K>;
+    /// # Safety
+    /// As [`atomic`](Self::atomic).
+    #[doc(hidden)]
+    unsafe fn softirq<'cx, K: Kernel<KmTypes = Self>>() -> Self::Softirq<'cx, K>;
+    /// # Safety
+    /// As [`atomic`](Self::atomic).
+    #[doc(hidden)]
+    unsafe fn irqs_off<'cx, K: Kernel<KmTypes = Self>>() -> Self::IrqsOff<'cx, K>;
+    /// # Safety
+    /// As [`atomic`](Self::atomic).
+    #[doc(hidden)]
+    unsafe fn nmi<'cx, K: Kernel<KmTypes = Self>>() -> Self::Nmi<'cx, K>;
+}
+
+/// The token of slot `S` on this CPU: whoever has it may map one page there.
+///
+/// It takes no memory. It cannot be made, copied or sent to another CPU; a [context](crate::context) hands it out.
+#[must_use = "a slot is of use only to `kmap_atomic`"]
+pub struct Slot<'cx, K, S> {
+    /// Not `Send`, not `Sync` (I2); as long as the borrow of the context.
+    context: PhantomData<(*mut (), &'cx mut ())>,
+    types: PhantomData<fn() -> (K, S)>,
+}
+
+impl<K, S> Slot<'_, K, S> {
+    /// # Safety
+    /// No other token for `S` is live on this CPU in `'cx` (I1), and the value does not leave the CPU (I2).
+    #[doc(hidden)]
+    #[inline]
+    pub const unsafe fn new() -> Self {
+        Slot { context: PhantomData, types: PhantomData }
+    }
+
+    /// Lends the slot: a guard made of the lent token gives the slot back when it is dropped.
+    #[inline]
+    pub const fn reborrow(&mut self) -> Slot<'_, K, S> {
+        // SAFETY: `self` is borrowed, and so of no use, for as long as the new token lives (I1).
+        unsafe { Slot::new() }
+    }
+}
+
+impl<K, S: KmType> fmt::Debug for Slot<'_, K, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Slot({})", S::NAME)
+    }
+}
+
+/// Declares a kernel's slot types, as a module.
+///
+/// Slots are grouped by what makes each exclusive: `atomic` (a task that cannot be preempted), `softirq` (softirqs, and tasks
+/// that keep them out), `irqsoff` (interrupt handlers, and whoever has interrupts off), `nmi`. A group may be left out; the
+/// order is fixed. Each slot has the name of the field that holds its token, and the name of its type.
+///
+/// The module has one type for each slot, `Set` to name in [`Kernel::KmTypes`](crate::Kernel::KmTypes), and for each group a
+/// struct of tokens.
+///
+/// ```
+/// highmem::km_types! {
+///     /// What my kernel maps.
+///     pub mod km {
+///         atomic {
+///             /// The page that is copied from.
+///             source: Source,
+///             target: Target,
+///         }
+///         irqsoff { rx_ring: RxRing }
+///     }
+/// }
+/// ```
+///
+/// Linux's own thirteen are [`linux`](crate::linux).
+#[macro_export]
+macro_rules! km_types {
+    (
+        $(#[$meta:meta])*
+        $vis:vis mod $module:ident {
+            $(atomic { $($(#[$atomic_meta:meta])* $atomic:ident: $Atomic:ident),* $(,)? })?
+            $(softirq { $($(#[$softirq_meta:meta])* $softirq:ident: $Softirq:ident),* $(,)? })?
+            $(irqsoff { $($(#[$irqsoff_meta:meta])* $irqsoff:ident: $IrqsOff:ident),* $(,)? })?
+            $(nmi { $($(#[$nmi_meta:meta])* $nmi:ident: $Nmi:ident),* $(,)? })?
+        }
+    ) => {
+        $(#[$meta])*
+        $vis mod $module {
+            $crate::km_types!(@types $crate::typenum::U0;
+                $($($(#[$atomic_meta])* $Atomic)*)?
+                $($($(#[$softirq_meta])* $Softirq)*)?
+                $($($(#[$irqsoff_meta])* $IrqsOff)*)?
+                $($($(#[$nmi_meta])* $Nmi)*)?
+            );
+
+            $crate::km_types!(@tokens
+                /// The tokens of a task that cannot be preempted.
+                AtomicSlots {
+                    $($($atomic: $Atomic,)*)?
+                    /// The right to go on to a context that excludes more, while these tokens are in use.
+                    deeper: [$crate::context::AtomicDeeper<'cx, K>],
+                }
+            );
+            $crate::km_types!(@tokens
+                /// The tokens of a softirq, and of a task that keeps softirqs out.
+                SoftirqSlots {
+                    $($($softirq: $Softirq,)*)?
+                    /// The right to go on to a context that excludes more, while these tokens are in use.
+                    deeper: [$crate::context::SoftirqDeeper<'cx, K>],
+                }
+            );
+            $crate::km_types!(@tokens
+                /// The tokens of whoever runs with interrupts off.
+                IrqsOffSlots { $($($irqsoff: $IrqsOff,)*)? }
+            );
+            $crate::km_types!(@tokens
+                /// The tokens of a non-maskable interrupt.
+                NmiSlots { $($($nmi: $Nmi,)*)? }
+            );
+
+            /// The set of these slot types, for [`Kernel::KmTypes`]($crate::Kernel::KmTypes).
+            #[derive(Debug)]
+            pub struct Set;
+
+            // SAFETY: each struct holds each of its tokens once, and each slot type is declared once.
+            unsafe impl $crate::KmTypes for Set {
+                type Count = Count;
+                type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
+                type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
+                type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
+                type Nmi<'cx, K: $crate::Kernel<KmTypes = Self>> = NmiSlots<'cx, K>;
+
+                #[inline]
+                unsafe fn atomic<'cx, K: $crate::Kernel<KmTypes = Self>>() -> AtomicSlots<'cx, K> {
+                    // SAFETY: the caller's promise (I1).
+                    unsafe { AtomicSlots::new() }
+                }
+                #[inline]
+                unsafe fn softirq<'cx, K: $crate::Kernel<KmTypes = Self>>() -> SoftirqSlots<'cx, K> {
+                    // SAFETY: the caller's promise (I1).
+                    unsafe { SoftirqSlots::new() }
+                }
+                #[inline]
+                unsafe fn irqs_off<'cx, K: $crate::Kernel<KmTypes = Self>>() -> IrqsOffSlots<'cx, K> {
+                    // SAFETY: the caller's promise (I1).
+                    unsafe { IrqsOffSlots::new() }
+                }
+                #[inline]
+                unsafe fn nmi<'cx, K: $crate::Kernel<KmTypes = Self>>() -> NmiSlots<'cx, K> {
+                    // SAFETY: the caller's promise (I1).
+                    unsafe { NmiSlots::new() }
+                }
+            }
+        }
+    };
+
+    // One slot type after the other, each with the next index; then their number.
+    (@types $index:ty; $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub struct $name;
+        // SAFETY: the index of each slot type is the one before it plus one.
+        unsafe impl $crate::KmType for $name {
+            type Set = Set;
+            type Index = $index;
+            const NAME: &'static str = stringify!($name);
+        }
+        $crate::km_types!(@types $crate::typenum::Add1<$index>; $($rest)*);
+    };
+    (@types $index:ty;) => {
+        /// How many slots each CPU has.
+        pub type Count = $index;
+    };
+
+    // A struct of tokens, and for some of them a way deeper.
+    (@tokens
+        $(#[$meta:meta])*
+        $name:ident {
+            $($field:ident: $slot:ident,)*
+            $($(#[$deeper_meta:meta])* deeper: [$deeper:ty],)?
+        }
+    ) => {
+        $(#[$meta])*
+        #[non_exhaustive]
+        pub struct $name<'cx, K: $crate::Kernel<KmTypes = Set>> {
+            $(#[doc = concat!("The token of [`", stringify!($slot), "`].")] pub $field: $crate::Slot<'cx, K, $slot>,)*
+            $($(#[$deeper_meta])* pub deeper: $deeper,)?
+            borrow: ::core::marker::PhantomData<&'cx mut K>,
+        }
+
+        impl<'cx, K: $crate::Kernel<KmTypes = Set>> $name<'cx, K> {
+            /// # Safety
+            /// The caller is such a context on this CPU, and hands its tokens out only once in `'cx` (I1).
+            #[inline]
+            unsafe fn new() -> Self {
+                Self {
+                    // SAFETY: the caller's promise.
+                    $($field: unsafe { $crate::Slot::<'cx, K, $slot>::new() },)*
+                    // SAFETY: the caller's promise.
+                    $(deeper: unsafe { <$deeper>::new() },)?
+                    borrow: ::core::marker::PhantomData,
+                }
+            }
+        }
+    };
+}
+
+km_types! {
+    /// The thirteen slot types of Linux 2.6 (`include/asm-i386/kmap_types.h`), by the context that makes each exclusive.
+    ///
+    /// Where a copy needs two slots, 0 is the source and 1 the destination.
+    pub mod linux {
+        atomic {
+            /// `KM_USER0`: a page that is copied from, cleared, or looked at.
+            user0: User0,
+            /// `KM_USER1`: the page that is copied to.
+            user1: User1,
+            /// `KM_PTE0`: a page table, under the lock of its address space.
+            pte0: Pte0,
+            /// `KM_PTE1`: the second page table of two.
+            pte1: Pte1,
+            /// `KM_SKB_SUNRPC_DATA`: the data of a remote procedure call.
+            skb_sunrpc_data: SkbSunrpcData,
+        }
+        softirq {
+            /// `KM_SKB_DATA_SOFTIRQ`: the fragment of a network packet.
+            skb_data_softirq: SkbDataSoftirq,
+            /// `KM_SOFTIRQ0`: as `User0`, in a softirq.
+            softirq0: Softirq0,
+            /// `KM_SOFTIRQ1`: as `User1`, in a softirq.
+            softirq1: Softirq1,
+        }
+        irqsoff {
+            /// `KM_BOUNCE_READ`: the page that a finished read is copied to from its bounce buffer.
+            bounce_read: BounceRead,
+            /// `KM_BIO_SRC_IRQ`: a page of a block request that is read from.
+            bio_src_irq: BioSrcIrq,
+            /// `KM_BIO_DST_IRQ`: a page of a block request that is written to.
+            bio_dst_irq: BioDstIrq,
+            /// `KM_IRQ0`: as `User0`, in an interrupt handler.
+            irq0: Irq0,
+            /// `KM_IRQ1`: as `User1`, in an interrupt handler.
+            irq1: Irq1,
+        }
+    }
+}

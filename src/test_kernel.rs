@@ -1,0 +1,117 @@
+//! A kernel for the unit tests: its processor writes down what it is asked to do, its lowmem is a few pages of the host.
+
+use core::cell::UnsafeCell;
+use core::ptr::NonNull;
+use std::cell::Cell;
+use std::vec::Vec;
+
+use typenum::U2;
+
+use crate::machine::recorder::Recorder;
+use crate::paging::Pae;
+use crate::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
+
+pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
+
+/// The slots of a CPU of this kernel.
+pub(crate) const SLOTS: usize = 13;
+
+/// The frames below this one are lowmem.
+pub(crate) const LOWMEM_FRAMES: usize = 4;
+
+std::thread_local! {
+    pub(crate) static CPU: Cell<usize> = const { Cell::new(0) };
+    pub(crate) static NO_EXECUTE: Cell<bool> = const { Cell::new(true) };
+    /// What contexts asked of the kernel, in order.
+    static CALLS: Cell<Vec<&'static str>> = const { Cell::new(Vec::new()) };
+    static IRQS_ON: Cell<bool> = const { Cell::new(true) };
+    // Leaked: each thread, that is each test, has its own.
+    static TABLES: &'static Fixmap<1> = std::boxed::Box::leak(std::boxed::Box::new(Fixmap::new::<TestKernel<false>>()));
+    static LOWMEM: &'static UnsafeCell<[Page; LOWMEM_FRAMES]> =
+        std::boxed::Box::leak(std::boxed::Box::new(UnsafeCell::new([const { Page([0; PAGE_SIZE]) }; LOWMEM_FRAMES])));
+}
+
+#[repr(align(4096))]
+struct Page(PageBytes);
+
+/// The calls that `f` made to the kernel.
+pub(crate) fn calls(f: impl FnOnce()) -> Vec<&'static str> {
+    CALLS.take();
+    f();
+    CALLS.take()
+}
+
+fn call(name: &'static str) {
+    let mut calls = CALLS.take();
+    calls.push(name);
+    CALLS.set(calls);
+}
+
+/// The entry behind slot `index` of this thread's tables.
+pub(crate) fn entry(index: usize) -> u64 {
+    let first = (&raw const *TABLES.with(|tables| *tables)).cast::<u64>();
+    // SAFETY: within the one table, which only this thread writes.
+    unsafe { first.add(index).read_volatile() }
+}
+
+/// Where the entry behind slot `index` lies.
+pub(crate) fn entry_address(index: usize) -> usize {
+    (&raw const *TABLES.with(|tables| *tables)).addr() + index * size_of::<u64>()
+}
+
+pub(crate) struct TestKernel<const FORCE_MAP: bool>;
+
+// SAFETY: the entries are read by no page walker, and each thread has its own; nothing is preempted or interrupted.
+unsafe impl<const FORCE_MAP: bool> Kernel for TestKernel<FORCE_MAP> {
+    type Paging = Pae;
+    type KmTypes = linux::Set;
+    type Cpus = U2;
+    type Machine = Recorder;
+    type Fixmap = Fixmap<1>;
+
+    const FIXMAP_BASE: usize = FIXMAP_BASE;
+    const FORCE_MAP: bool = FORCE_MAP;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        TABLES.with(|tables| *tables)
+    }
+
+    fn cpu() -> usize {
+        CPU.get()
+    }
+
+    fn preempt_disable() {
+        call("preempt_disable");
+    }
+
+    fn preempt_enable() {
+        call("preempt_enable");
+    }
+
+    fn bh_disable() {
+        call("bh_disable");
+    }
+
+    fn bh_enable() {
+        call("bh_enable");
+    }
+
+    fn irq_save() -> bool {
+        call("irq_save");
+        IRQS_ON.replace(false)
+    }
+
+    fn irq_restore(were_on: bool) {
+        call(if were_on { "irq_restore(on)" } else { "irq_restore(off)" });
+        IRQS_ON.set(were_on);
+    }
+
+    fn no_execute() -> bool {
+        NO_EXECUTE.get()
+    }
+
+    fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+        let page = LOWMEM.with(|pages| pages.get()).cast::<PageBytes>().wrapping_add(pfn.number());
+        (pfn.number() < LOWMEM_FRAMES).then(|| NonNull::new(page).expect("a leaked box is not null"))
+    }
+}
