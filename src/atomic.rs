@@ -12,6 +12,7 @@
 
 use core::convert::Infallible;
 use core::fmt;
+use core::hint;
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
@@ -53,7 +54,12 @@ where
 {
     let pfn = page.pfn();
     let address = match K::direct_map(pfn) {
-        Some(bytes) if !K::FORCE_MAP => bytes.as_ptr().expose_provenance(),
+        Some(bytes) if !K::FORCE_MAP => {
+            let address = bytes.as_ptr().expose_provenance();
+            // SAFETY: a promise of `Kernel::direct_map`. With it, the compiler drops the unmapping of lowmem pages.
+            unsafe { hint::assert_unchecked(!Window::<K>::contains(address)) };
+            address
+        }
         _ => map::<K, S>(pfn, <P::Access as Access>::WRITABLE),
     };
     KmapAtomic { mapping: Mapping { address, slot_type: PhantomData }, slot, page }

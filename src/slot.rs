@@ -39,6 +39,9 @@ pub unsafe trait KmTypes: Sized + 'static {
     /// How many slots each CPU has.
     type Count: Unsigned;
 
+    /// Their names, in the order of their places in the window.
+    const NAMES: &'static [&'static str];
+
     /// The tokens of a task that cannot be preempted.
     type Atomic<'cx, K: Kernel<KmTypes = Self>>;
     /// The tokens of a softirq, and of a task that keeps softirqs out.
@@ -175,6 +178,14 @@ macro_rules! km_types {
             // SAFETY: each struct holds each of its tokens once, and each slot type is declared once.
             unsafe impl $crate::KmTypes for Set {
                 type Count = Count;
+
+                const NAMES: &'static [&'static str] = &[
+                    $($(stringify!($Atomic),)*)?
+                    $($(stringify!($Softirq),)*)?
+                    $($(stringify!($IrqsOff),)*)?
+                    $($(stringify!($Nmi),)*)?
+                ];
+
                 type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
                 type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
                 type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
@@ -292,5 +303,50 @@ km_types! {
             /// `KM_IRQ1`: as `User1`, in an interrupt handler.
             irq1: Irq1,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    km_types! {
+        mod all_groups {
+            atomic { a: A, b: B }
+            softirq { c: C }
+            irqsoff { d: D }
+            nmi { e: E }
+        }
+    }
+
+    km_types! {
+        mod one_group {
+            irqsoff { only: Only }
+        }
+    }
+
+    fn index<S: KmType>() -> usize {
+        S::Index::USIZE
+    }
+
+    #[test]
+    fn indices_count_on_through_all_groups() {
+        use all_groups::*;
+        assert_eq!([index::<A>(), index::<B>(), index::<C>(), index::<D>(), index::<E>()], [0, 1, 2, 3, 4]);
+        assert_eq!(<Set as KmTypes>::Count::USIZE, 5);
+        assert_eq!(Set::NAMES, ["A", "B", "C", "D", "E"]);
+        assert_eq!(Set::NAMES[index::<D>()], D::NAME);
+    }
+
+    #[test]
+    fn groups_can_be_left_out() {
+        assert_eq!(index::<one_group::Only>(), 0);
+        assert_eq!(<one_group::Set as KmTypes>::Count::USIZE, 1);
+    }
+
+    #[test]
+    fn linux_has_thirteen() {
+        assert_eq!(<linux::Set as KmTypes>::Count::USIZE, 13);
+        assert_eq!(linux::Set::NAMES.len(), 13);
     }
 }

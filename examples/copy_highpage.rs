@@ -1,0 +1,46 @@
+//! Copies pages between zones, as Linux's `copy_highpage()`: two slots at once, the source in `User0` and the target in `User1`.
+
+#![no_std]
+#![no_main]
+
+use highmem::linux::{User0, User1};
+use highmem::{Page, kmap_atomic};
+use kernel::frames::{self, Frame, Zone};
+use kernel::kmap::{Slot, Task};
+use kernel::{println, report};
+
+kernel::main!(copy_pages);
+
+/// How many pages are copied from each zone to each zone.
+const PAGES: u32 = 1000;
+
+fn copy_pages(task: &mut Task<'_>) {
+    report::memory();
+
+    for from in Zone::ALL {
+        for to in Zone::ALL {
+            for page in 0..PAGES {
+                let (Some(mut source), Some(mut target)) = (frames::alloc(from), frames::alloc(to)) else {
+                    panic!("no frame free in zone {from} or {to}: start this with 6 GiB (--mem 6G)");
+                };
+                let mut atomic = task.atomic();
+                let mut slots = atomic.slots();
+                kmap_atomic(slots.user0.reborrow(), &mut source).fill(page as u8);
+                kmap_atomic(slots.user0.reborrow(), &mut target).fill(!page as u8);
+
+                copy_highpage(slots.user0.reborrow(), &source, slots.user1.reborrow(), &mut target);
+
+                let copied = kmap_atomic(slots.user1, &target);
+                assert!(copied.iter().all(|&byte| byte == page as u8), "{:?} to {:?}", source.pfn(), target.pfn());
+            }
+            println!("{PAGES} pages copied from {from} to {to}");
+        }
+    }
+}
+
+/// The signature says all: this function, and whatever it calls, uses these two slots.
+fn copy_highpage(source_slot: Slot<'_, User0>, source: &Frame, target_slot: Slot<'_, User1>, target: &mut Frame) {
+    let from = kmap_atomic(source_slot, source);
+    let mut to = kmap_atomic(target_slot, target);
+    to.copy_from_slice(&*from);
+}

@@ -1,0 +1,213 @@
+//! The frame allocator: all free RAM, in 4 KiB frames, in three zones.
+//!
+//! A frame is named by its page frame number (pfn), which is its physical address divided by 4096. Lowmem frames have an
+//! address in the direct map, the others have none; frames above 4 GiB have a zone of their own, so that a test can ask
+//! for a frame whose number does not fit into a 32-bit page-table entry.
+//!
+//! Never handed out: the first MiB, and the kernel's image.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::ManuallyDrop;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use buddy_system_allocator::FrameAllocator;
+use highmem::page::{Access, ReadWrite, Volatile};
+use highmem::paging::Pae;
+use highmem::{PAGE_SIZE, Page, Pfn};
+
+use crate::memory::MemoryMap;
+use crate::paging::{self, LOWMEM_LIMIT};
+use crate::sync::IrqLock;
+
+/// One more than the binary logarithm of the largest block, in frames: 4 GiB.
+const ORDERS: usize = 21;
+
+/// Where a frame lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Zone {
+    /// In the direct map.
+    Low,
+    /// Above [`LOWMEM_LIMIT`] and below 4 GiB.
+    High,
+    /// At 4 GiB and above.
+    Above4G,
+}
+
+impl Zone {
+    /// All zones.
+    pub const ALL: [Self; 3] = [Self::Low, Self::High, Self::Above4G];
+
+    /// The zone that a frame number belongs to.
+    pub const fn of(pfn: u32) -> Self {
+        if pfn < Self::High.first() {
+            Self::Low
+        } else if pfn < Self::Above4G.first() {
+            Self::High
+        } else {
+            Self::Above4G
+        }
+    }
+
+    /// The lowest number that a frame in this zone can have.
+    const fn first(self) -> u32 {
+        match self {
+            Self::Low => 0,
+            Self::High => (LOWMEM_LIMIT / PAGE_SIZE) as u32,
+            Self::Above4G => 1 << 20,
+        }
+    }
+
+    /// The number behind the highest that a frame in this zone can have.
+    const fn end(self) -> u32 {
+        match self {
+            Self::Low => Self::High.first(),
+            Self::High => Self::Above4G.first(),
+            Self::Above4G => u32::MAX,
+        }
+    }
+}
+
+impl fmt::Display for Zone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Low => "lowmem",
+            Self::High => "highmem below 4 GiB",
+            Self::Above4G => "highmem above 4 GiB",
+        })
+    }
+}
+
+/// How many frames a zone has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// Frames to hand out now.
+    pub free: u32,
+    /// Frames in all.
+    pub total: u32,
+}
+
+struct Frames {
+    allocator: FrameAllocator<ORDERS>,
+    stats: Stats,
+}
+
+impl Frames {
+    const fn new() -> Self {
+        Self { allocator: FrameAllocator::new(), stats: Stats { free: 0, total: 0 } }
+    }
+}
+
+/// Indexed by [`Zone`].
+static ZONES: [IrqLock<Frames>; 3] = [const { IrqLock::new(Frames::new()) }; 3];
+static HIGHEST: AtomicU32 = AtomicU32::new(0);
+
+/// A frame of RAM that belongs to this value, and goes back to its zone when it is dropped.
+///
+/// As it comes from [`alloc`], nobody else touches its bytes. After [`share`](Self::share) others may.
+#[derive(Debug)]
+pub struct Frame<A = ReadWrite> {
+    pfn: Pfn<Pae>,
+    access: PhantomData<A>,
+}
+
+/// A frame whose bytes others may write at any time: user space, a device.
+pub type SharedFrame = Frame<Volatile>;
+
+// SAFETY: a frame that the allocator has handed out is RAM, and nobody else's until it is dropped. It is not `Clone`. With
+// `ReadWrite` there has been no other user; `Volatile` allows them.
+unsafe impl<A: Access> Page for Frame<A> {
+    type Paging = Pae;
+    type Access = A;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<Pae> {
+        self.pfn
+    }
+}
+
+impl<A> Frame<A> {
+    /// # Safety
+    /// The allocator has handed out this frame, and nobody else has it.
+    unsafe fn from_number(number: usize) -> Self {
+        Self { pfn: Pfn::new(number as u64).expect("RAM is within reach"), access: PhantomData }
+    }
+}
+
+impl Frame {
+    /// Lets others use the frame as well.
+    pub fn share(self) -> SharedFrame {
+        let number = ManuallyDrop::new(self).pfn.number();
+        // SAFETY: the frame moves from one value to the other.
+        unsafe { Frame::from_number(number) }
+    }
+}
+
+impl<A> Drop for Frame<A> {
+    fn drop(&mut self) {
+        let number = self.pfn.number();
+        ZONES[Zone::of(number as u32) as usize].with(|frames| {
+            frames.allocator.dealloc(number, 1);
+            frames.stats.free += 1;
+        });
+    }
+}
+
+/// Takes the frame with the lowest number of the smallest free block of a zone; `None` if the zone is empty.
+pub fn alloc(zone: Zone) -> Option<Frame> {
+    take(zone, |allocator| allocator.alloc(1))
+}
+
+/// Takes the frame with this number; `None` if it is not free.
+pub fn alloc_at(number: u32) -> Option<Frame> {
+    take(Zone::of(number), |allocator| allocator.alloc_at(number as usize, 1))
+}
+
+fn take(zone: Zone, from: impl FnOnce(&mut FrameAllocator<ORDERS>) -> Option<usize>) -> Option<Frame> {
+    ZONES[zone as usize].with(|frames| {
+        let number = from(&mut frames.allocator)?;
+        frames.stats.free -= 1;
+        // SAFETY: the allocator has just handed it out.
+        Some(unsafe { Frame::from_number(number) })
+    })
+}
+
+/// How many frames a zone has.
+pub fn stats(zone: Zone) -> Stats {
+    ZONES[zone as usize].with(|frames| frames.stats)
+}
+
+/// The highest number that a frame of RAM has, handed out or not.
+pub fn highest_pfn() -> u32 {
+    HIGHEST.load(Ordering::Relaxed)
+}
+
+/// Fills the zones.
+pub(crate) fn init(map: &MemoryMap) {
+    let first_free = frame_at_or_after(paging::virt_to_phys(paging::image().end));
+    for region in map.ram() {
+        let start = frame_at_or_after(region.start);
+        let end = (region.end() / PAGE_SIZE as u64) as u32;
+        if start >= end {
+            continue;
+        }
+        HIGHEST.fetch_max(end - 1, Ordering::Relaxed);
+        for zone in Zone::ALL {
+            add(zone, start.max(zone.first()).max(first_free), end.min(zone.end()));
+        }
+    }
+}
+
+fn add(zone: Zone, start: u32, end: u32) {
+    if start < end {
+        ZONES[zone as usize].with(|frames| {
+            frames.allocator.add_frame(start as usize, end as usize);
+            frames.stats.free += end - start;
+            frames.stats.total += end - start;
+        });
+    }
+}
+
+fn frame_at_or_after(phys: u64) -> u32 {
+    phys.div_ceil(PAGE_SIZE as u64) as u32
+}

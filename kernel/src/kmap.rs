@@ -1,0 +1,132 @@
+//! The kernel's side of `highmem`: the one trait, the window, and the entry points.
+//!
+//! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task in
+//! [`boot`](crate::boot), interrupt handlers in [`irq`], softirqs in [`softirq`].
+
+use core::ptr::NonNull;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+
+use highmem::machine::X86;
+use highmem::paging::Pae;
+use highmem::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
+use typenum::U1;
+
+use crate::paging::{self, DIRECT_MAP_BASE};
+use crate::{irq, softirq};
+
+/// This kernel, for `highmem`.
+#[derive(Debug)]
+pub struct ExampleKernel;
+
+/// A thread of this kernel.
+pub type Task<'e> = highmem::Task<'e, ExampleKernel>;
+/// An interrupt handler of this kernel.
+pub type HardIrq<'e> = highmem::HardIrq<'e, ExampleKernel>;
+/// A softirq of this kernel.
+pub type Softirq<'e> = highmem::Softirq<'e, ExampleKernel>;
+/// A thread of this kernel that cannot be preempted.
+pub type Atomic<'cx> = highmem::Atomic<'cx, ExampleKernel>;
+/// The token of a slot of this kernel.
+pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
+
+/// The page tables behind the window.
+static FIXMAP: Fixmap<1> = Fixmap::new::<ExampleKernel>();
+
+/// How many reasons there are not to switch to another thread.
+static PREEMPT_COUNT: AtomicU32 = AtomicU32::new(0);
+
+// SAFETY: the checklist of `Kernel`.
+// The window: `init` links its one table before the first thread runs, there is one address space, and nobody else uses
+// these addresses. Boot sets CR0.WP and turns PAE on; frames come from the memory map; PCIDs do not exist in 32-bit mode.
+// The CPU: there is one, and one thread. Softirqs and interrupts are kept out as their modules say, and both count.
+// Lowmem: the direct map covers all of it, for good, below the window.
+unsafe impl Kernel for ExampleKernel {
+    type Paging = Pae;
+    type KmTypes = linux::Set;
+    type Cpus = U1;
+    type Machine = X86;
+    type Fixmap = Fixmap<1>;
+
+    const FIXMAP_BASE: usize = 0xFFC0_0000;
+
+    #[inline]
+    fn fixmap() -> &'static Fixmap<1> {
+        &FIXMAP
+    }
+
+    #[inline]
+    fn cpu() -> usize {
+        0
+    }
+
+    #[inline]
+    fn preempt_disable() {
+        PREEMPT_COUNT.store(PREEMPT_COUNT.load(Relaxed) + 1, Relaxed);
+    }
+
+    #[inline]
+    fn preempt_enable() {
+        PREEMPT_COUNT.store(PREEMPT_COUNT.load(Relaxed) - 1, Relaxed);
+    }
+
+    fn bh_disable() {
+        softirq::disable();
+    }
+
+    fn bh_enable() {
+        softirq::enable();
+    }
+
+    fn irq_save() -> bool {
+        irq::save()
+    }
+
+    fn irq_restore(_were_on: bool) {
+        irq::restore();
+    }
+
+    #[inline]
+    fn no_execute() -> bool {
+        paging::has_nx()
+    }
+
+    #[inline]
+    fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+        let lowmem_frames = paging::LOWMEM_LIMIT / PAGE_SIZE;
+        let address = DIRECT_MAP_BASE.wrapping_add(pfn.number() * PAGE_SIZE);
+        if pfn.number() < lowmem_frames { NonNull::new(core::ptr::with_exposed_provenance_mut(address)) } else { None }
+    }
+}
+
+/// The slots of this kernel's one CPU, each with its virtual address: for reports and tests.
+pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
+    let addresses = (ExampleKernel::FIXMAP_BASE..).step_by(PAGE_SIZE);
+    linux::Set::NAMES.iter().copied().zip(addresses)
+}
+
+/// The page-table entry behind an address of the window, as it lies in memory.
+///
+/// # Panics
+///
+/// If it is not the address of a slot.
+pub fn entry(address: usize) -> u64 {
+    assert!(slots().any(|(_, slot)| slot == address), "{address:#x} is not the address of a slot");
+    let first = (&raw const FIXMAP).cast::<u64>();
+    // SAFETY: within the table. Nobody writes it during the load: there is one CPU, and an interrupt leaves the entries of
+    // others as it found them.
+    unsafe { first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE).read_volatile() }
+}
+
+/// How many reasons there are not to switch to another thread.
+pub fn preempt_count() -> u32 {
+    PREEMPT_COUNT.load(Relaxed)
+}
+
+/// Links the window into the page tables.
+pub(crate) fn init() {
+    for (index, table) in FIXMAP.tables().iter().enumerate() {
+        let address = ExampleKernel::FIXMAP_BASE + index * paging::TABLE_SPAN;
+        // SAFETY: a table of highmem's, which answers for what its entries map.
+        unsafe { paging::link_table(address, (&raw const *table).cast()) };
+    }
+}

@@ -1,0 +1,46 @@
+//! The small 32-bit PAE kernel that highmem's bare-metal examples, tests and benches run on.
+//!
+//! A program is one file: it names its entry with `kernel::main!`, and by the time that runs, the page tables,
+//! interrupts, the timer and the frame allocator are up. It ends by returning (success), by a panic, or by
+//! `kernel::exit`; the last line on the serial port is the verdict.
+//!
+//! ```ignore
+//! #![no_std]
+//! #![no_main]
+//!
+//! kernel::main!(hello);
+//!
+//! fn hello(task: &mut Task<'_>) {
+//!     kernel::println!("{} MiB of lowmem", kernel::paging::lowmem_end() >> 20);
+//! }
+//! ```
+//!
+//! One CPU, one thread, ring 0. How it joins `highmem` is in [`kmap`]. On the host the crate is empty, so that the workspace still builds there.
+
+#![no_std]
+#![cfg(target_os = "none")]
+
+extern crate alloc;
+
+pub mod boot;
+pub mod console;
+pub mod exit;
+pub mod frames;
+mod gdt;
+pub mod harness;
+mod heap;
+mod idt;
+pub mod irq;
+pub mod kmap;
+pub mod memory;
+pub mod paging;
+mod pic;
+pub mod probe;
+mod pvh;
+pub mod report;
+pub mod softirq;
+pub mod sync;
+pub mod timer;
+mod trap;
+
+pub use exit::exit;

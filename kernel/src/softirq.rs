@@ -1,0 +1,65 @@
+//! Softirqs: what interrupt handlers leave for later, with interrupts on.
+//!
+//! There is one handler. It runs after the outermost interrupt handler, or when the last [`disable`] ends, and never inside
+//! itself.
+
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use crate::irq;
+use crate::kmap::Softirq;
+use crate::sync::IrqLock;
+
+/// How many softirqs may run in a row before the interrupted code goes on.
+const BUDGET: u32 = 10;
+
+/// What runs in softirq context.
+pub type Handler = fn(&mut Softirq<'_>);
+
+static HANDLER: IrqLock<Option<Handler>> = IrqLock::new(None);
+static PENDING: AtomicBool = AtomicBool::new(false);
+
+/// Reasons not to run: calls of [`disable`], and one for a softirq that is running.
+static DISABLED: AtomicU32 = AtomicU32::new(0);
+
+/// Calls `handler` for each softirq from now on.
+pub fn set_handler(handler: Handler) {
+    HANDLER.with(|slot| *slot = Some(handler));
+}
+
+/// Asks for the softirq; called by interrupt handlers.
+pub fn raise() {
+    PENDING.store(true, Relaxed);
+}
+
+/// Keeps softirqs out until the matching [`enable`].
+pub(crate) fn disable() {
+    DISABLED.fetch_add(1, Relaxed);
+}
+
+/// Ends the matching [`disable`].
+pub(crate) fn enable() {
+    DISABLED.fetch_sub(1, Relaxed);
+    // With interrupts off, the next interrupt sees to it.
+    if irq::enabled() && !irq::in_interrupt() {
+        irq::with_disabled(run_pending);
+    }
+}
+
+/// Runs what is pending, with interrupts on; called with interrupts turned off once, outside of interrupt handlers.
+pub(crate) fn run_pending() {
+    let Some(handler) = HANDLER.with(|handler| *handler) else { return };
+    if DISABLED.load(Relaxed) > 0 {
+        return;
+    }
+    disable();
+    for _ in 0..BUDGET {
+        if !PENDING.swap(false, Relaxed) {
+            break;
+        }
+        irq::restore();
+        // SAFETY: I1: `DISABLED` keeps a second softirq from beginning, and `BhOff` keeps this one from beginning.
+        unsafe { Softirq::enter(handler) };
+        irq::save();
+    }
+    DISABLED.fetch_sub(1, Relaxed);
+}

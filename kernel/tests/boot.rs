@@ -1,0 +1,431 @@
+//! Does the kernel keep its promises? Run it in QEMU with any memory size from 64 MiB up, on any CPU with PAE.
+
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use core::arch::global_asm;
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use kernel::frames::{self, Zone};
+use highmem::{PAGE_SIZE, Page};
+use kernel::kmap::{HardIrq, Task};
+use kernel::paging::{self, DIRECT_MAP_BASE, LOWMEM_LIMIT, Mapping};
+use kernel::{boot, harness, irq, memory, println, probe, timer};
+use x86::bits64::paging::{PAddr, PTEntry, PTFlags};
+
+kernel::main!(boot_tests);
+
+fn boot_tests(task: &mut Task<'_>) {
+    println!("{}", memory::map());
+    println!("NX: {}", paging::has_nx());
+    harness::run_tests(task, &[
+        ("memory_map_has_the_memory_of_the_machine", memory_map_has_the_memory_of_the_machine),
+        ("direct_map_covers_lowmem_in_small_pages", direct_map_covers_lowmem_in_small_pages),
+        ("nothing_else_is_mapped", nothing_else_is_mapped),
+        ("text_and_constants_cannot_be_written", text_and_constants_cannot_be_written),
+        ("data_cannot_be_executed", data_cannot_be_executed),
+        ("probe_faults_at_exactly_the_address", probe_faults_at_exactly_the_address),
+        ("probe_goes_through_where_it_may", probe_goes_through_where_it_may),
+        ("linked_table_maps_any_frame", linked_table_maps_any_frame),
+        ("interrupt_flag_nests", interrupt_flag_nests),
+        ("ticks_advance", ticks_advance),
+        ("timer_handler_runs_in_interrupt", timer_handler_runs_in_interrupt),
+        ("interrupts_preserve_registers", interrupts_preserve_registers),
+        ("heap_works_under_interrupts", heap_works_under_interrupts),
+        ("zones_hand_out_their_own_frames_once", zones_hand_out_their_own_frames_once),
+        ("free_gives_a_frame_back", free_gives_a_frame_back),
+    ])
+}
+
+// Memory
+
+/// QEMU's firmware tables say in CMOS how much memory there is: a second opinion on the map.
+fn memory_map_has_the_memory_of_the_machine(_: &mut Task<'_>) {
+    let below_4g = (16 << 20) + (cmos_word(0x34) << 16);
+    let above_4g = (cmos_word(0x5b) | cmos_byte(0x5d) << 16) << 16;
+    let (expected, total) = (below_4g + above_4g, memory::map().total());
+    assert!(total <= expected && expected - total < 1 << 20, "{total:#x} of {expected:#x} bytes");
+    assert_eq!(u64::from(frames::highest_pfn()) >> 8, (highest_address() - 1) >> 20);
+}
+
+fn highest_address() -> u64 {
+    memory::map().ram().map(|region| region.end()).max().unwrap_or(0)
+}
+
+fn cmos_byte(register: u8) -> u64 {
+    // SAFETY: reads a CMOS register; nobody else uses the index port.
+    irq::with_disabled(|| unsafe {
+        x86::io::outb(0x70, register);
+        x86::io::inb(0x71).into()
+    })
+}
+
+fn cmos_word(register: u8) -> u64 {
+    cmos_byte(register) | cmos_byte(register + 1) << 8
+}
+
+// Page tables
+
+fn direct_map_covers_lowmem_in_small_pages(_: &mut Task<'_>) {
+    let end = paging::lowmem_end();
+    assert_eq!(end as u64, highest_address_below(LOWMEM_LIMIT as u64));
+    for phys in (0..end).step_by(PAGE_SIZE) {
+        let virt = phys + DIRECT_MAP_BASE;
+        let Mapping::Page(page) = paging::walk(virt) else {
+            assert_eq!(virt, boot::stack_guard(), "no 4 KiB page at {virt:#x}: {:?}", paging::walk(virt));
+            continue;
+        };
+        assert_eq!(page.address(), PAddr::from(phys));
+        let (text, rodata) = (paging::text().contains(&virt), paging::rodata().contains(&virt));
+        assert_eq!(page.is_writeable(), !text && !rodata, "{virt:#x}");
+        assert_eq!(page.is_instruction_fetching_disabled(), paging::has_nx() && !text, "{virt:#x}");
+    }
+    assert_eq!(paging::phys_to_virt(end as u64 - 1), Some(DIRECT_MAP_BASE + end - 1));
+    assert_eq!(paging::phys_to_virt(end as u64), None);
+    assert_eq!(paging::virt_to_phys(DIRECT_MAP_BASE + 0x1234), 0x1234);
+}
+
+fn highest_address_below(limit: u64) -> u64 {
+    let regions = memory::map().ram().filter(|region| region.start < limit);
+    regions.map(|region| region.end().min(limit)).max().unwrap_or(0)
+}
+
+fn nothing_else_is_mapped(_: &mut Task<'_>) {
+    let direct_map = DIRECT_MAP_BASE..DIRECT_MAP_BASE + paging::lowmem_end();
+    for virt in (0..=usize::MAX).step_by(2 << 20) {
+        let mapping = paging::walk(virt);
+        if direct_map.contains(&virt) {
+            assert!(matches!(mapping, Mapping::Page(_)), "{virt:#x}: {mapping:?}");
+        } else {
+            assert!(matches!(mapping, Mapping::Absent), "{virt:#x}: {mapping:?}");
+        }
+    }
+    for virt in [paging::virt_to_phys(paging::text().start) as usize, boot::stack_guard(), 0xF800_0000] {
+        let fault = probe::read_u8(virt).expect_err("nothing should be mapped there");
+        assert!(fault.address == virt && !fault.was_present(), "{fault}");
+    }
+}
+
+fn text_and_constants_cannot_be_written(_: &mut Task<'_>) {
+    static CONSTANT: u8 = 7;
+    let function = count_calls as extern "C" fn() as usize;
+    assert!(paging::text().contains(&function) && paging::rodata().contains(&(&raw const CONSTANT as usize)));
+    for virt in [function, &raw const CONSTANT as usize] {
+        let before = probe::read_u8(virt).expect("readable");
+        // SAFETY: it faults; and if it does not, it writes what is there.
+        let fault = unsafe { probe::write_u8(virt, before) }.expect_err("it should be read-only");
+        assert!(fault.address == virt && fault.was_present() && fault.was_write(), "{fault}");
+    }
+}
+
+/// A `ret` that is not in the text.
+const RET: u8 = 0xc3;
+
+fn data_cannot_be_executed(_: &mut Task<'_>) {
+    static WRITABLE: AtomicU32 = AtomicU32::new(RET as u32);
+    static CONSTANT: u8 = RET;
+    for virt in [&raw const WRITABLE as usize, &raw const CONSTANT as usize] {
+        assert_eq!(probe::read_u8(virt), Ok(RET));
+        // SAFETY: it faults; and if it does not, it runs a `ret`.
+        match unsafe { probe::execute(virt) } {
+            Ok(()) => assert!(!paging::has_nx(), "{virt:#x} was executed"),
+            Err(fault) => {
+                assert!(paging::has_nx() && fault.address == virt, "{fault}");
+                assert!(fault.was_present() && fault.was_instruction_fetch() && !fault.was_write(), "{fault}");
+            }
+        }
+    }
+}
+
+// Probes
+
+fn probe_faults_at_exactly_the_address(_: &mut Task<'_>) {
+    for virt in [0, 0x1234_5678, boot::stack_guard() + 0xfff, 0xF80F_FFFF, usize::MAX] {
+        let read = probe::read_u8(virt).expect_err("nothing is mapped there");
+        // SAFETY: nothing is mapped there, so nothing is written.
+        let write = unsafe { probe::write_u8(virt, 1) }.expect_err("nothing is mapped there");
+        // SAFETY: nothing is mapped there, so nothing runs.
+        let fetch = unsafe { probe::execute(virt) }.expect_err("nothing is mapped there");
+        for fault in [read, write, fetch] {
+            assert_eq!(fault.address, virt, "{fault}");
+            assert!(!fault.was_present() && !fault.was_reserved() && !fault.was_user(), "{fault}");
+        }
+        assert_eq!([read, write, fetch].map(|fault| fault.was_write()), [false, true, false]);
+        let nx = paging::has_nx();
+        assert_eq!([read, write, fetch].map(|fault| fault.was_instruction_fetch()), [false, false, nx]);
+    }
+}
+
+fn probe_goes_through_where_it_may(_: &mut Task<'_>) {
+    let byte = AtomicU32::new(0x55);
+    let virt = &raw const byte as usize;
+    assert_eq!(probe::read_u8(virt), Ok(0x55));
+    // SAFETY: an atomic of our own.
+    assert_eq!(unsafe { probe::write_u8(virt, 0xaa) }, Ok(()));
+    assert_eq!(byte.load(Ordering::Relaxed), 0xaa);
+    // SAFETY: a function that takes nothing and returns nothing.
+    assert_eq!(unsafe { probe::execute(count_calls as extern "C" fn() as usize) }, Ok(()));
+    assert_eq!(CALLS.load(Ordering::Relaxed), 1);
+}
+
+static CALLS: AtomicU32 = AtomicU32::new(0);
+
+extern "C" fn count_calls() {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+}
+
+// A page table of our own
+
+const WINDOW: usize = 0xF800_0000;
+
+#[repr(C, align(4096))]
+struct Table([[AtomicU32; 2]; 512]);
+
+static TABLE: Table = Table([const { [const { AtomicU32::new(0) }; 2] }; 512]);
+
+/// Sets entry 0 of the window, which the CPU may have cached, and gives the address it maps.
+fn map(entry: u64) -> usize {
+    let [low, high] = &TABLE.0[0];
+    low.store(0, Ordering::SeqCst);
+    // SAFETY: we run in ring 0.
+    unsafe { x86::tlb::flush(WINDOW) };
+    high.store((entry >> 32) as u32, Ordering::SeqCst);
+    low.store(entry as u32, Ordering::SeqCst);
+    WINDOW
+}
+
+fn linked_table_maps_any_frame(_: &mut Task<'_>) {
+    // SAFETY: TABLE is static, and only `map` fills it.
+    unsafe { paging::link_table(WINDOW, (&raw const TABLE).cast()) };
+    let nx = if paging::has_nx() { PTFlags::XD } else { PTFlags::empty() };
+    let page = |pfn: u32, flags| PTEntry::new(PAddr::from(u64::from(pfn) << 12), PTFlags::P | flags).0;
+    for zone in Zone::ALL {
+        let Some(frame) = frames::alloc(zone) else { continue };
+        let pfn = frame.pfn().number() as u32;
+        let virt = map(page(pfn, PTFlags::RW | nx)) + 0x123;
+        for value in [0x5a, RET] {
+            // SAFETY: a frame of ours.
+            assert_eq!(unsafe { probe::write_u8(virt, value) }, Ok(()), "{zone:?} frame {pfn:#x}");
+            assert_eq!(probe::read_u8(virt), Ok(value));
+        }
+        if let Some(direct) = paging::phys_to_virt(u64::from(pfn) << 12) {
+            assert_eq!(probe::read_u8(direct + 0x123), Ok(RET));
+        }
+        map(page(pfn, nx));
+        assert_eq!(probe::read_u8(virt), Ok(RET), "the frame should keep its contents");
+        // SAFETY: it faults, or else writes to a frame of ours.
+        let fault = unsafe { probe::write_u8(virt, 0) }.expect_err("the page should be read-only");
+        assert!(fault.address == virt && fault.was_present() && fault.was_write(), "{fault}");
+        map(page(pfn, PTFlags::empty()));
+        // SAFETY: the byte there is a `ret`.
+        assert_eq!(unsafe { probe::execute(virt) }, Ok(()));
+        map(1 << 62 | page(pfn, PTFlags::empty()));
+        let fault = probe::read_u8(virt).expect_err("bit 62 is reserved");
+        assert!(fault.address == virt && fault.was_reserved(), "{fault}");
+        map(0);
+        let fault = probe::read_u8(virt).expect_err("nothing is mapped there");
+        assert!(fault.address == virt && !fault.was_present(), "{fault}");
+    }
+}
+
+// Interrupts
+
+/// Rounds of a wait for a tick; a hundred times what it takes.
+const PATIENCE: u32 = 1 << 28;
+
+fn wait_for_ticks(count: u64) {
+    let end = timer::ticks() + count;
+    for _ in 0..PATIENCE {
+        if timer::ticks() >= end {
+            return;
+        }
+        core::hint::spin_loop();
+    }
+    panic!("no {count} ticks in {PATIENCE} rounds");
+}
+
+fn interrupt_flag_nests(_: &mut Task<'_>) {
+    assert!(irq::enabled());
+    irq::with_disabled(|| {
+        assert!(!irq::enabled());
+        irq::with_disabled(|| assert!(!irq::enabled()));
+        assert!(!irq::enabled(), "the inner closure turned interrupts on");
+    });
+    assert!(irq::enabled());
+}
+
+fn ticks_advance(_: &mut Task<'_>) {
+    wait_for_ticks(3);
+    irq::with_disabled(|| {
+        let before = timer::ticks();
+        for _ in 0..100_000 {
+            core::hint::spin_loop();
+        }
+        assert_eq!(timer::ticks(), before, "a tick with interrupts off");
+    });
+}
+
+static HANDLED: AtomicU32 = AtomicU32::new(0);
+
+fn timer_handler_runs_in_interrupt(_: &mut Task<'_>) {
+    timer::set_handler(|_| {
+        assert!(irq::in_interrupt() && irq::depth() == 1 && !irq::enabled());
+        HANDLED.fetch_add(1, Ordering::Relaxed);
+    });
+    wait_for_ticks(3);
+    timer::clear_handler();
+    assert!(HANDLED.load(Ordering::Relaxed) >= 2);
+    assert!(!irq::in_interrupt() && irq::enabled());
+}
+
+// Every register, and the direction flag, holds a value of its own for as many rounds as ecx says; the result is 0
+// if they all still do at the end.
+global_asm!(
+    "hold_registers:",
+    "push ebp",
+    "push ebx",
+    "push esi",
+    "push edi",
+    "mov ecx, [esp + 20]",
+    "mov eax, 0xa1a2a3a4",
+    "mov ebx, 0xb1b2b3b4",
+    "mov edx, 0xd1d2d3d4",
+    "mov esi, 0x51525354",
+    "mov edi, 0x61626364",
+    "mov ebp, 0x71727374",
+    "std",
+    "hold_registers_round:",
+    "pause",
+    "dec ecx",
+    "jnz hold_registers_round",
+    "pushfd",
+    "cld",
+    "xor eax, 0xa1a2a3a4",
+    "xor ebx, 0xb1b2b3b4",
+    "xor edx, 0xd1d2d3d4",
+    "xor esi, 0x51525354",
+    "xor edi, 0x61626364",
+    "xor ebp, 0x71727374",
+    "or eax, ebx",
+    "or eax, ecx",
+    "or eax, edx",
+    "or eax, esi",
+    "or eax, edi",
+    "or eax, ebp",
+    "pop ecx",
+    "not ecx",
+    "and ecx, 0x400", // the direction flag was set
+    "or eax, ecx",
+    "pop edi",
+    "pop esi",
+    "pop ebx",
+    "pop ebp",
+    "ret",
+);
+
+unsafe extern "C" {
+    safe fn hold_registers(rounds: u32) -> u32;
+}
+
+fn interrupts_preserve_registers(_: &mut Task<'_>) {
+    timer::set_rate(10_000);
+    timer::set_handler(use_registers);
+    let start = timer::ticks();
+    for _ in 0..10_000 {
+        assert_eq!(hold_registers(10_000), 0, "bits that an interrupt changed");
+        if timer::ticks() >= start + 100 {
+            break;
+        }
+    }
+    assert!(timer::ticks() >= start + 100, "only {} ticks", timer::ticks() - start);
+    timer::clear_handler();
+    timer::set_rate(timer::DEFAULT_RATE);
+}
+
+/// Changes what it can, as a handler may; and copies, which goes backwards if the direction flag is set.
+fn use_registers(_: &mut HardIrq<'_>) {
+    let mut copy = [0u8; 64];
+    copy.copy_from_slice(core::hint::black_box(&[0x5a; 64]));
+    assert!(core::hint::black_box(copy).iter().all(|&byte| byte == 0x5a));
+    // SAFETY: a direction flag set here would have compiled code go the wrong way.
+    let flags = unsafe { x86::bits32::eflags::read() };
+    assert!(!flags.contains(x86::bits32::eflags::EFlags::FLAGS_DF), "direction flag set in a handler");
+}
+
+// Allocators
+
+/// The handler allocates too: a lock held with interrupts on would never come free.
+fn heap_works_under_interrupts(_: &mut Task<'_>) {
+    timer::set_rate(10_000);
+    timer::set_handler(|_| {
+        drop(frames::alloc(Zone::Low).expect("a frame"));
+        drop(Vec::<u8>::with_capacity(100));
+    });
+    let end = timer::ticks() + 100;
+    for round in 0..1_000_000usize {
+        let block: Vec<usize> = (0..100).map(|index| index * round).collect();
+        assert!(block.iter().enumerate().all(|(index, &value)| value == index * round));
+        if timer::ticks() >= end {
+            break;
+        }
+    }
+    assert!(timer::ticks() >= end);
+    timer::clear_handler();
+    timer::set_rate(timer::DEFAULT_RATE);
+}
+
+fn is_ram(pfn: u32) -> bool {
+    let start = u64::from(pfn) << 12;
+    memory::map().ram().any(|region| region.start <= start && start + PAGE_SIZE as u64 <= region.end())
+}
+
+fn zones_hand_out_their_own_frames_once(_: &mut Task<'_>) {
+    const SAMPLE: u32 = 20_000;
+    let image_end = (paging::virt_to_phys(paging::image().end) >> 12) as u32;
+    for zone in Zone::ALL {
+        let before = frames::stats(zone);
+        assert_eq!(before.free, before.total, "{zone:?}");
+        let mut taken = BTreeMap::new();
+        for _ in 0..before.free.min(SAMPLE) {
+            let frame = frames::alloc(zone).expect("the zone says that it has a free frame");
+            let pfn = frame.pfn().number() as u32;
+            let range = match zone {
+                Zone::Low => image_end..(LOWMEM_LIMIT >> 12) as u32,
+                Zone::High => (LOWMEM_LIMIT >> 12) as u32..1 << 20,
+                Zone::Above4G => 1 << 20..u32::MAX,
+            };
+            assert!(range.contains(&pfn) && Zone::of(pfn) == zone, "{zone:?} frame {pfn:#x}");
+            assert!(is_ram(pfn) && pfn <= frames::highest_pfn(), "{zone:?} frame {pfn:#x}");
+            assert!(taken.insert(pfn, frame).is_none(), "{zone:?} frame {pfn:#x} twice");
+        }
+        assert_eq!(frames::stats(zone).free, before.free - taken.len() as u32);
+        if taken.len() as u32 == before.total {
+            assert!(frames::alloc(zone).is_none(), "an empty {zone:?} zone");
+        }
+        drop(taken);
+        assert_eq!(frames::stats(zone), before);
+    }
+    let total: u32 = Zone::ALL.map(|zone| frames::stats(zone).total).iter().sum();
+    let ram = (memory::map().total() >> 12) as u32;
+    assert!(total < ram && ram - total <= image_end, "{total} frames of {ram}");
+}
+
+fn free_gives_a_frame_back(_: &mut Task<'_>) {
+    for zone in Zone::ALL {
+        let Some(frame) = frames::alloc(zone) else { continue };
+        let pfn = frame.pfn().number() as u32;
+        assert!(frames::alloc_at(pfn).is_none(), "a taken frame");
+        let shared = frame.share();
+        assert!(frames::alloc_at(pfn).is_none(), "a shared frame");
+        drop(shared);
+        let again = frames::alloc_at(pfn).expect("the frame is free again");
+        assert_eq!(again.pfn().number() as u32, pfn);
+    }
+    for reserved in [0, 0x9f, 0x100, (paging::virt_to_phys(paging::image().end - 1) >> 12) as u32] {
+        assert!(frames::alloc_at(reserved).is_none(), "frame {reserved:#x} is not to be had");
+    }
+}

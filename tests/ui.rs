@@ -1,0 +1,43 @@
+//! What must not compile, and what must: `ui-tests/`.
+//!
+//! Each case of `ui-tests/fail` has the compiler's message beside it, and a twin of the same name in `ui-tests/pass` that does
+//! the same thing right, so that it fails for the reason it states. `TRYBUILD=overwrite` records the messages anew.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::Command;
+
+/// The compiler whose messages are recorded.
+const RECORDED: &str = include_str!("../ui-tests/RUSTC_VERSION").trim_ascii();
+
+#[test]
+fn misuse_does_not_compile_and_use_does() {
+    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
+    let version = Command::new(&rustc).arg("--version").output().expect("rustc runs").stdout;
+    let version = String::from_utf8(version).expect("rustc prints text");
+    assert!(
+        version.starts_with(&format!("rustc {RECORDED}.")),
+        "the messages in ui-tests/ are those of rustc {RECORDED}, and this is {version}\
+         use that compiler (RUSTUP_TOOLCHAIN={RECORDED}), or record the messages anew: write this version to \
+         ui-tests/RUSTC_VERSION and run with TRYBUILD=overwrite"
+    );
+
+    let cases = trybuild::TestCases::new();
+    cases.pass("ui-tests/pass/*.rs");
+    cases.compile_fail("ui-tests/fail/*.rs");
+}
+
+#[test]
+fn each_misuse_has_a_passing_twin_and_a_recorded_message() {
+    let names = |directory: &str, extension: &str| -> BTreeSet<String> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests").join(directory);
+        let files = directory.read_dir().expect("the directory is there");
+        let paths = files.map(|file| file.expect("a file of the directory").path());
+        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+        paths.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
+    };
+    let misuses = names("fail", "rs");
+    assert!(!misuses.is_empty());
+    assert_eq!(misuses, names("pass", "rs"));
+    assert_eq!(misuses, names("fail", "stderr"));
+}
