@@ -16,21 +16,21 @@ use kernel::{irq, println};
 
 kernel::main!(costs);
 
-const ROUNDS: u64 = 10_000;
+const ROUNDS: u32 = 10_000;
 
 fn costs(task: &mut Task<'_>) {
     let mut high = frames::alloc(Zone::Above4G).or_else(|| frames::alloc(Zone::High)).expect("a frame of high memory");
     let mut other = frames::alloc(Zone::High).expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 
-    budget("pair_with_context", 30, task, |task| pair_with_context(task, &mut high));
+    budget("pair_with_context", 27, task, |task| pair_with_context(task, &mut high));
     let mut atomic = task.atomic();
     let mut slots = atomic.slots();
     budget("pair", 25, &mut slots.user0, |slot| pair(slot, &mut high));
     budget("pair_by_hand", 25, &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
     budget("pair_read_only", 25, &mut slots.user0, |slot| pair_read_only(slot, &high));
     budget("pair_on_lowmem", 6, &mut slots.user0, |slot| pair(slot, &mut low));
-    budget("two_nested_slots", 50, &mut (slots.user0, slots.user1), |(user0, user1)| {
+    budget("two_nested_slots", 60, &mut (slots.user0, slots.user1), |(user0, user1)| {
         let _source = kmap_atomic(user0.reborrow(), &*black_box(&mut high));
         let _target = kmap_atomic(user1.reborrow(), black_box(&mut other));
     });
@@ -57,27 +57,35 @@ fn pair_with_context(task: &mut Task<'_>, page: &mut Frame) {
 }
 
 /// Measures `operation` and prints it beside what it may cost at most.
-#[inline(always)]
-fn budget<T>(name: &str, limit: u64, with: &mut T, mut operation: impl FnMut(&mut T)) {
-    let page = &mut 0u32;
+fn budget<T>(name: &str, limit: u32, with: &mut T, mut operation: impl FnMut(&mut T)) {
+    let page = &mut 0;
     let cost = irq::with_disabled(|| {
-        let empty = instructions(|| {
+        let empty = cost_of(|| {
             black_box(&mut *page);
         });
-        instructions(|| operation(with)) - empty
+        cost_of(|| operation(with)) - empty
     });
-    assert_eq!(cost % ROUNDS, 0, "{name}: a round does not cost the same each time; is this run with --icount?");
-    println!("budget {name} measured {} limit {limit}", cost / ROUNDS);
+    println!("budget {name} measured {cost} limit {limit}");
 }
 
-/// The instructions that it takes to call `f` so many times.
-#[inline(always)]
-fn instructions(mut f: impl FnMut()) -> u64 {
+/// What one call of `f` costs, with the loop around it.
+fn cost_of(mut f: impl FnMut()) -> u32 {
+    // The difference of two runs of one loop: what comes before and after the loop does not count.
+    let [short, long] = [ROUNDS, 2 * ROUNDS].map(|rounds| instructions(rounds, &mut f));
+    let cost = long - short;
+    assert_eq!(cost % ROUNDS, 0, "a round does not cost the same each time: run this with --icount");
+    cost / ROUNDS
+}
+
+/// The instructions of so many calls of `f`. Never inlined, so that each run is the same code.
+#[inline(never)]
+fn instructions(mut rounds: u32, f: &mut impl FnMut()) -> u32 {
     let start = tsc();
-    for _ in 0..ROUNDS {
+    while rounds > 0 {
         f();
+        rounds = black_box(rounds - 1);
     }
-    tsc() - start
+    (tsc() - start) as u32
 }
 
 #[inline(always)]

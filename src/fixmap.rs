@@ -36,10 +36,6 @@ impl PageTable {
 /// The page tables behind a kernel's window: `TABLES` pages in a row.
 ///
 /// The kernel has one as a `static`, and puts the physical addresses of its [`tables`](Self::tables) into its page directory.
-///
-/// ```ignore
-/// static FIXMAP: Fixmap<1> = Fixmap::new::<MyKernel>();
-/// ```
 #[repr(transparent)]
 pub struct Fixmap<const TABLES: usize>([PageTable; TABLES]);
 

@@ -12,7 +12,8 @@ use crate::slot::KmTypes;
 
 /// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
 ///
-/// All functions are called on the hot path: mark them `#[inline]`.
+/// All functions are called on the hot path: mark them `#[inline]`. The [crate's documentation](crate) has a whole
+/// implementation.
 ///
 /// # Safety
 ///

@@ -92,9 +92,11 @@ unsafe impl Kernel for ExampleKernel {
 
     #[inline]
     fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
-        let lowmem_frames = paging::LOWMEM_LIMIT / PAGE_SIZE;
-        let address = DIRECT_MAP_BASE.wrapping_add(pfn.number() * PAGE_SIZE);
-        if pfn.number() < lowmem_frames { NonNull::new(core::ptr::with_exposed_provenance_mut(address)) } else { None }
+        const LOWMEM_FRAMES: usize = paging::LOWMEM_LIMIT / PAGE_SIZE;
+        if pfn.number() >= LOWMEM_FRAMES {
+            return None;
+        }
+        NonNull::new(core::ptr::with_exposed_provenance_mut(DIRECT_MAP_BASE + pfn.number() * PAGE_SIZE))
     }
 }
 

@@ -22,7 +22,6 @@ fn atomic_tests(task: &mut Task<'_>) {
         task,
         &[
             ("slots_are_empty_at_boot", slots_are_empty_at_boot),
-            ("an_entry_names_the_frame_and_what_is_allowed", an_entry_names_the_frame_and_what_is_allowed),
             ("frames_above_4_gib_land_above_4_gib", frames_above_4_gib_land_above_4_gib),
             ("a_slot_mapped_again_shows_the_new_frame", a_slot_mapped_again_shows_the_new_frame),
             ("a_frame_mapped_elsewhere_keeps_its_bytes", a_frame_mapped_elsewhere_keeps_its_bytes),
@@ -39,6 +38,7 @@ fn atomic_tests(task: &mut Task<'_>) {
             ("an_interrupt_maps_beside_the_task", an_interrupt_maps_beside_the_task),
             ("an_interrupt_between_any_two_instructions", an_interrupt_between_any_two_instructions),
             ("a_softirq_maps_beside_the_task", a_softirq_maps_beside_the_task),
+            ("an_entry_names_the_frame_and_what_is_allowed", an_entry_names_the_frame_and_what_is_allowed),
         ],
     )
 }

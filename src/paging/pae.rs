@@ -25,14 +25,14 @@ impl Paging for Pae {
     #[inline]
     fn entry(pfn: usize, protection: Protection) -> PTEntry {
         // Accessed and dirty are set here, so that the processor need not write the entry on first use.
-        let mut flags = PTFlags::P | PTFlags::A;
-        if protection.writable {
-            flags |= PTFlags::RW | PTFlags::D;
-        }
-        if protection.no_execute {
-            flags |= PTFlags::XD;
-        }
-        PTEntry((pfn as u64) << PAGE_SHIFT | flags.bits())
+        let allowed = if protection.writable {
+            PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D
+        } else {
+            PTFlags::P | PTFlags::A
+        };
+        // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
+        let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
+        PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute)
     }
 
     #[inline]

@@ -1,0 +1,14 @@
+//! The bug that began it all (LWN, November 2004): the page is passed to unmap.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+        kunmap_atomic(page);
+    });
+}

@@ -1,0 +1,14 @@
+//! Sleeping first, mapping afterwards.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        wait(task);
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+    });
+}

@@ -1,0 +1,99 @@
+//! What every case starts from: a kernel whose frames are all lowmem, so that the passing cases run on any host, and the
+//! few functions that kernel code has around it.
+#![allow(dead_code, unused_imports)]
+
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+
+pub use highmem::linux::{BounceRead, Irq0, Irq1, Set, Softirq0, User0, User1};
+pub use highmem::paging::Pae;
+pub use highmem::{
+    Atomic, BhOff, Fixmap, HardIrq, IrqsOff, Kernel, KmType, KmapAtomic, Nmi, Page, PageBytes, Pfn, Slot, Softirq, kmap_atomic,
+    kunmap_atomic,
+};
+
+pub type Task<'e> = highmem::Task<'e, MyKernel>;
+pub type Frame = highmem::Frame<Pae>;
+pub type SharedFrame = highmem::SharedFrame<Pae>;
+
+pub struct MyKernel;
+
+static FIXMAP: Fixmap<1> = Fixmap::new::<MyKernel>();
+
+const FRAMES: usize = 4;
+#[repr(align(4096))]
+struct Memory(UnsafeCell<[PageBytes; FRAMES]>);
+// SAFETY: each frame is used through its `Frame` alone.
+unsafe impl Sync for Memory {}
+static MEMORY: Memory = Memory(UnsafeCell::new([[0; highmem::PAGE_SIZE]; FRAMES]));
+
+// SAFETY: all frames are lowmem, so the window is never used; a process has no interrupts and no preemption to turn off.
+unsafe impl Kernel for MyKernel {
+    type Paging = Pae;
+    type KmTypes = Set;
+    type Cpus = typenum::U1;
+    type Machine = highmem::machine::X86;
+    type Fixmap = Fixmap<1>;
+    const FIXMAP_BASE: usize = 0xffc0_0000;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        &FIXMAP
+    }
+    fn cpu() -> usize {
+        0
+    }
+    fn preempt_disable() {}
+    fn preempt_enable() {}
+    fn irq_save() -> bool {
+        true
+    }
+    fn irq_restore(_were_on: bool) {}
+    fn no_execute() -> bool {
+        true
+    }
+    fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+        assert!(pfn.number() < FRAMES);
+        NonNull::new(MEMORY.0.get().cast::<PageBytes>().wrapping_add(pfn.number()))
+    }
+}
+
+/// Runs `f` as a thread of the kernel.
+pub fn thread<R>(f: impl FnOnce(&mut Task<'_>) -> R) -> R {
+    // SAFETY: the one thread of a passing case.
+    unsafe { highmem::Task::enter(f) }
+}
+
+/// Runs `f` as an interrupt handler.
+pub fn interrupt<R>(f: impl FnOnce(&mut HardIrq<'_, MyKernel>) -> R) -> R {
+    // SAFETY: nothing else runs meanwhile.
+    unsafe { HardIrq::enter(f) }
+}
+
+/// Runs `f` as a softirq.
+pub fn softirq<R>(f: impl FnOnce(&mut Softirq<'_, MyKernel>) -> R) -> R {
+    // SAFETY: nothing else runs meanwhile.
+    unsafe { Softirq::enter(f) }
+}
+
+/// A frame of its own for each number.
+pub fn frame(number: u64) -> Frame {
+    // SAFETY: each case uses each number once.
+    unsafe { Frame::from_pfn(Pfn::new(number).unwrap()) }
+}
+
+/// A frame that a user process has mapped.
+pub fn user_frame(number: u64) -> SharedFrame {
+    // SAFETY: each case uses each number once.
+    unsafe { SharedFrame::from_pfn(Pfn::new(number).unwrap()) }
+}
+
+/// Gives a frame back to the allocator.
+pub fn free(_frame: Frame) {}
+
+/// Waits for an event. May sleep.
+pub fn wait(_task: &mut Task<'_>) {}
+
+/// Copies from a user address. May fault, and sleep until the page is there.
+pub fn copy_from_user(_task: &mut Task<'_>, to: &mut [u8], _from: usize) {
+    to.fill(1);
+}
