@@ -37,9 +37,9 @@ fn irq_slots(task: &mut Task<'_>) {
 
     let frame = || frames::alloc(Zone::Above4G).or_else(|| frames::alloc(Zone::High)).expect("a frame of high memory");
     let (mut source, mut target) = (frame(), frame());
-    FRAMES.with(|frames| *frames = Some([frame(), frame()]));
-    println!("task: {:?} in User0, {:?} in User1", source.pfn(), target.pfn());
-    FRAMES.with(|frames| println!("interrupt: {:?} in Irq0 and Irq1", frames.as_ref().map(|frames| frames.each_ref().map(Page::pfn))));
+    let irq_frames = [frame(), frame()];
+    println!("interrupt: {:?} in Irq0, {:?} in Irq1", irq_frames[0].pfn(), irq_frames[1].pfn());
+    FRAMES.with(|frames| *frames = Some(irq_frames));
 
     timer::set_handler(tick);
     timer::set_rate(RATE);
@@ -83,7 +83,10 @@ fn tick(irq: &mut HardIrq<'_>) {
         let mut from = kmap_atomic(slots.irq0, source);
         let mut to = kmap_atomic(slots.irq1, target);
         let previous = (count.wrapping_sub(1) & 0x7f) as u8;
-        assert!(count == 0 || to.iter().all(|&byte| byte == previous), "the interrupt saw bytes that it had not written");
+        assert!(
+            count == 0 || to.iter().all(|&byte| byte == previous),
+            "the interrupt saw bytes that it had not written"
+        );
         from.fill((count & 0x7f) as u8);
         to.copy_from_slice(&*from);
     });

@@ -28,7 +28,7 @@ unsafe impl Sync for PageTable {}
 
 impl PageTable {
     /// A table that maps nothing.
-    pub const fn new() -> Self {
+    pub const fn empty() -> Self {
         Self(UnsafeCell::new([0; _]))
     }
 }
@@ -45,7 +45,7 @@ impl<const TABLES: usize> Fixmap<TABLES> {
     /// Does not compile if the slots of all CPUs do not fit into `TABLES` tables, or if the window is not aligned.
     pub const fn new<K: Kernel<Fixmap = Self>>() -> Self {
         const { Window::<K>::CHECKED };
-        Self([const { PageTable::new() }; TABLES])
+        Self([const { PageTable::empty() }; TABLES])
     }
 
     /// Uses tables that the kernel has allocated itself.
@@ -141,5 +141,39 @@ impl<K: Kernel> Window<K> {
     #[inline]
     fn first_entry() -> *mut <K::Paging as Paging>::Entry {
         (&raw const *K::fixmap()).cast_mut().cast()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_kernel::{FIXMAP_BASE, SLOTS, TestKernel};
+    use std::boxed::Box;
+
+    type W = Window<TestKernel<false>>;
+
+    #[test]
+    fn the_kernel_can_bring_its_own_tables() {
+        let tables: &'static [PageTable; 1] = Box::leak(Box::new([PageTable::empty()]));
+        // SAFETY: zeroed, and of no other use.
+        let fixmap: &Fixmap<1> = unsafe { Fixmap::from_tables::<TestKernel<false>>(tables) };
+        assert!(core::ptr::eq(fixmap.tables(), tables));
+        assert!((&raw const *fixmap).addr().is_multiple_of(PAGE_SIZE), "a page table begins a page");
+    }
+
+    #[test]
+    fn the_window_ends_where_its_tables_do() {
+        assert!(!W::contains(FIXMAP_BASE - 1));
+        assert!(W::contains(FIXMAP_BASE));
+        assert!(W::contains(FIXMAP_BASE + 512 * PAGE_SIZE - 1));
+        assert!(!W::contains(FIXMAP_BASE + 512 * PAGE_SIZE));
+        assert!(!W::contains(0));
+    }
+
+    #[test]
+    fn an_address_leads_back_to_its_entry() {
+        let (address, entry) = W::slot::<crate::linux::Irq1>();
+        assert_eq!(address, FIXMAP_BASE + (SLOTS - 1) * PAGE_SIZE);
+        assert_eq!(W::entry_of(address), entry);
     }
 }

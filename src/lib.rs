@@ -14,6 +14,7 @@ pub mod paging;
 pub mod slot;
 #[cfg(test)]
 mod test_kernel;
+pub mod view;
 mod volatile;
 
 #[doc(hidden)]
@@ -21,10 +22,11 @@ pub use typenum;
 #[doc(no_inline)]
 pub use zerocopy;
 
-pub use atomic::{KmapAtomic, ViewError, kmap_atomic, kunmap_atomic};
+pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
 pub use kernel::Kernel;
 pub use page::{Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;
 pub use slot::{KmType, KmTypes, Slot, linux};
+pub use view::ViewError;

@@ -138,6 +138,7 @@ macro_rules! km_types {
         }
     ) => {
         $(#[$meta])*
+        #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
             $crate::km_types!(@types $crate::typenum::U0;
                 $($($(#[$atomic_meta])* $Atomic)*)?

@@ -2,6 +2,7 @@
 
 use core::cell::UnsafeCell;
 use core::ptr::NonNull;
+use std::boxed::Box;
 use std::cell::Cell;
 use std::vec::Vec;
 
@@ -26,13 +27,13 @@ std::thread_local! {
     static CALLS: Cell<Vec<&'static str>> = const { Cell::new(Vec::new()) };
     static IRQS_ON: Cell<bool> = const { Cell::new(true) };
     // Leaked: each thread, that is each test, has its own.
-    static TABLES: &'static Fixmap<1> = std::boxed::Box::leak(std::boxed::Box::new(Fixmap::new::<TestKernel<false>>()));
-    static LOWMEM: &'static UnsafeCell<[Page; LOWMEM_FRAMES]> =
-        std::boxed::Box::leak(std::boxed::Box::new(UnsafeCell::new([const { Page([0; PAGE_SIZE]) }; LOWMEM_FRAMES])));
+    static TABLES: &'static Fixmap<1> = Box::leak(Box::new(Fixmap::new::<TestKernel<false>>()));
+    static LOWMEM: &'static Lowmem =
+        Box::leak(Box::new(Lowmem(UnsafeCell::new([[0; PAGE_SIZE]; LOWMEM_FRAMES]))));
 }
 
 #[repr(align(4096))]
-struct Page(PageBytes);
+struct Lowmem(UnsafeCell<[PageBytes; LOWMEM_FRAMES]>);
 
 /// The calls that `f` made to the kernel.
 pub(crate) fn calls(f: impl FnOnce()) -> Vec<&'static str> {
@@ -111,7 +112,7 @@ unsafe impl<const FORCE_MAP: bool> Kernel for TestKernel<FORCE_MAP> {
     }
 
     fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
-        let page = LOWMEM.with(|pages| pages.get()).cast::<PageBytes>().wrapping_add(pfn.number());
+        let page = LOWMEM.with(|lowmem| lowmem.0.get()).cast::<PageBytes>().wrapping_add(pfn.number());
         (pfn.number() < LOWMEM_FRAMES).then(|| NonNull::new(page).expect("a leaked box is not null"))
     }
 }

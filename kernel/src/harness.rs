@@ -10,6 +10,9 @@ use crate::{exit, println};
 /// The test that is running.
 static CURRENT: IrqLock<Option<&'static str>> = IrqLock::new(None);
 
+/// A test: it fails by a panic.
+pub type Test = fn(&mut Task<'_>);
+
 /// Runs the tests, in order, and exits.
 ///
 /// ```ignore
@@ -17,7 +20,7 @@ static CURRENT: IrqLock<Option<&'static str>> = IrqLock::new(None);
 ///     kernel::harness::run_tests(task, &[("ticks_advance", ticks_advance)])
 /// }
 /// ```
-pub fn run_tests(task: &mut Task<'_>, tests: &[(&'static str, fn(&mut Task<'_>))]) -> ! {
+pub fn run_tests(task: &mut Task<'_>, tests: &[(&'static str, Test)]) -> ! {
     println!("running {} tests", tests.len());
     for &(name, test) in tests {
         CURRENT.with(|current| *current = Some(name));

@@ -25,7 +25,6 @@ pub const DIRECT_MAP_BASE: usize = 0xC000_0000;
 /// The most physical memory that the direct map covers: 896 MiB.
 pub const LOWMEM_LIMIT: usize = 896 << 20;
 
-
 /// Entries in a table.
 const ENTRIES: usize = 512;
 

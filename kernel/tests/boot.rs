@@ -10,8 +10,8 @@ use alloc::vec::Vec;
 use core::arch::global_asm;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use kernel::frames::{self, Zone};
 use highmem::{PAGE_SIZE, Page};
+use kernel::frames::{self, Zone};
 use kernel::kmap::{HardIrq, Task};
 use kernel::paging::{self, DIRECT_MAP_BASE, LOWMEM_LIMIT, Mapping};
 use kernel::{boot, harness, irq, memory, println, probe, timer};
@@ -22,23 +22,26 @@ kernel::main!(boot_tests);
 fn boot_tests(task: &mut Task<'_>) {
     println!("{}", memory::map());
     println!("NX: {}", paging::has_nx());
-    harness::run_tests(task, &[
-        ("memory_map_has_the_memory_of_the_machine", memory_map_has_the_memory_of_the_machine),
-        ("direct_map_covers_lowmem_in_small_pages", direct_map_covers_lowmem_in_small_pages),
-        ("nothing_else_is_mapped", nothing_else_is_mapped),
-        ("text_and_constants_cannot_be_written", text_and_constants_cannot_be_written),
-        ("data_cannot_be_executed", data_cannot_be_executed),
-        ("probe_faults_at_exactly_the_address", probe_faults_at_exactly_the_address),
-        ("probe_goes_through_where_it_may", probe_goes_through_where_it_may),
-        ("linked_table_maps_any_frame", linked_table_maps_any_frame),
-        ("interrupt_flag_nests", interrupt_flag_nests),
-        ("ticks_advance", ticks_advance),
-        ("timer_handler_runs_in_interrupt", timer_handler_runs_in_interrupt),
-        ("interrupts_preserve_registers", interrupts_preserve_registers),
-        ("heap_works_under_interrupts", heap_works_under_interrupts),
-        ("zones_hand_out_their_own_frames_once", zones_hand_out_their_own_frames_once),
-        ("free_gives_a_frame_back", free_gives_a_frame_back),
-    ])
+    harness::run_tests(
+        task,
+        &[
+            ("memory_map_has_the_memory_of_the_machine", memory_map_has_the_memory_of_the_machine),
+            ("direct_map_covers_lowmem_in_small_pages", direct_map_covers_lowmem_in_small_pages),
+            ("nothing_else_is_mapped", nothing_else_is_mapped),
+            ("text_and_constants_cannot_be_written", text_and_constants_cannot_be_written),
+            ("data_cannot_be_executed", data_cannot_be_executed),
+            ("probe_faults_at_exactly_the_address", probe_faults_at_exactly_the_address),
+            ("probe_goes_through_where_it_may", probe_goes_through_where_it_may),
+            ("linked_table_maps_any_frame", linked_table_maps_any_frame),
+            ("interrupt_flag_nests", interrupt_flag_nests),
+            ("ticks_advance", ticks_advance),
+            ("timer_handler_runs_in_interrupt", timer_handler_runs_in_interrupt),
+            ("interrupts_preserve_registers", interrupts_preserve_registers),
+            ("heap_works_under_interrupts", heap_works_under_interrupts),
+            ("zones_hand_out_their_own_frames_once", zones_hand_out_their_own_frames_once),
+            ("free_gives_a_frame_back", free_gives_a_frame_back),
+        ],
+    )
 }
 
 // Memory
