@@ -135,7 +135,7 @@ fn handlers(_task: &mut Task<'_>) {
             mapped.fill(0x5a);
         }
         // To have interrupts on again, the handler gives its slots up for that time.
-        irq.with_irqs_on(|| core::hint::spin_loop());
+        irq.with_irqs_on(core::hint::spin_loop);
         softirq::raise();
     }
 

@@ -105,7 +105,7 @@ fn frames_above_4_gib_land_above_4_gib(task: &mut Task<'_>) {
         let mut atomic = task.atomic();
         let mut slots = atomic.slots();
         kmap_atomic(slots.user0.reborrow(), &mut above).fill(0xaa);
-        kmap_atomic(slots.user0.reborrow(), &mut below).fill(0xbb);
+        kmap_atomic(slots.user1, &mut below).fill(0xbb);
         assert!(is_filled(&*kmap_atomic(slots.user0, &above), 0xaa), "{:?} is {:?}", above.pfn(), below.pfn());
     }
 }
