@@ -51,7 +51,8 @@ where
     let address = match K::direct_map(pfn) {
         Some(bytes) if !K::FORCE_MAP => {
             let address = bytes.as_ptr().expose_provenance();
-            // SAFETY: a promise of `Kernel::direct_map`. With it, the compiler drops the unmapping of lowmem pages.
+            // SAFETY: I3: a page outside of the window has no entry to clear, and `Kernel::direct_map` promises that this one
+            // is outside. Knowing it, the compiler drops the unmapping of lowmem pages.
             unsafe { hint::assert_unchecked(!Window::<K>::contains(address)) };
             address
         }

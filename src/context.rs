@@ -317,7 +317,7 @@ mod tests {
     type K = TestKernel<false>;
 
     fn task(f: impl FnOnce(&mut Task<'_, K>)) {
-        // SAFETY: each test is a thread, and enters once at a time.
+        // SAFETY: I1: each test is a thread, and enters once at a time.
         unsafe { Task::enter(f) }
     }
 
@@ -385,7 +385,7 @@ mod tests {
     #[test]
     fn a_handler_can_have_interrupts_on_for_a_time() {
         let calls = calls(|| {
-            // SAFETY: there are no interrupts in this test.
+            // SAFETY: I1: there are no interrupts in this test.
             unsafe {
                 HardIrq::<K>::enter(|irq| {
                     let _ = irq.slots().irq0;
@@ -401,7 +401,7 @@ mod tests {
     fn interrupts_are_off_again_after_a_panic() {
         let calls = calls(|| {
             let panicked = std::panic::catch_unwind(|| {
-                // SAFETY: there are no interrupts in this test.
+                // SAFETY: I1: there are no interrupts in this test.
                 unsafe { HardIrq::<K>::enter(|irq| irq.with_irqs_on(|| panic!("in the handler"))) }
             });
             assert!(panicked.is_err());

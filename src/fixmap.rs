@@ -56,7 +56,7 @@ impl<const TABLES: usize> Fixmap<TABLES> {
     /// `tables` are `TABLES` pages in a row, zeroed, and from now on of this crate's and the processor's use alone.
     pub const unsafe fn from_tables<K: Kernel<Fixmap = Self>>(tables: &'static [PageTable; TABLES]) -> &'static Self {
         const { Window::<K>::CHECKED };
-        // SAFETY: `Fixmap` is a transparent wrapper of the array.
+        // SAFETY: I9: `Fixmap` is a transparent wrapper of the array, whose length has just been checked.
         unsafe { &*(&raw const *tables).cast() }
     }
 
@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn the_kernel_can_bring_its_own_tables() {
         let tables: &'static [PageTable; 1] = Box::leak(Box::new([PageTable::empty()]));
-        // SAFETY: zeroed, and of no other use.
+        // SAFETY: I1: zeroed, and of no other use.
         let fixmap: &Fixmap<1> = unsafe { Fixmap::from_tables::<TestKernel<false>>(tables) };
         assert!(core::ptr::eq(fixmap.tables(), tables));
         assert!((&raw const *fixmap).addr().is_multiple_of(PAGE_SIZE), "a page table begins a page");

@@ -7,6 +7,8 @@ extern crate std;
 pub mod atomic;
 pub mod context;
 pub mod fixmap;
+#[doc = include_str!("../docs/invariants.md")]
+pub mod invariants {}
 pub mod kernel;
 pub mod machine;
 pub mod page;

@@ -38,19 +38,19 @@ pub struct X86;
 unsafe impl Machine for X86 {
     #[inline]
     unsafe fn read(at: *const u32) -> u32 {
-        // SAFETY: the caller's promise.
+        // SAFETY: I1: the caller may read this entry.
         unsafe { at.read_volatile() }
     }
 
     #[inline]
     unsafe fn write(at: *mut u32, value: u32) {
-        // SAFETY: the caller's promise.
+        // SAFETY: I1: only the caller writes this entry.
         unsafe { at.write_volatile(value) }
     }
 
     #[inline]
     unsafe fn invlpg(address: usize) {
-        // SAFETY: the caller's promise.
+        // SAFETY: I3: the kernel runs at privilege level 0, by the caller's promise.
         unsafe { x86::tlb::flush(address) }
     }
 }
@@ -84,16 +84,16 @@ pub(crate) mod recorder {
         }
     }
 
-    // SAFETY: does the accesses at once, and no page walker looks on.
+    // SAFETY: I10: does the accesses at once, and no page walker looks on.
     unsafe impl Machine for Recorder {
         unsafe fn read(at: *const u32) -> u32 {
-            // SAFETY: the caller's promise.
+            // SAFETY: I1: the caller may read this entry.
             unsafe { at.read_volatile() }
         }
 
         unsafe fn write(at: *mut u32, value: u32) {
             EVENTS.with_borrow_mut(|events| events.push(Event::Write(at as usize, value)));
-            // SAFETY: the caller's promise.
+            // SAFETY: I1: only the caller writes this entry.
             unsafe { at.write_volatile(value) }
         }
 

@@ -202,7 +202,7 @@ pub unsafe trait Page {
     fn pfn(&self) -> Pfn<Self::Paging>;
 }
 
-// SAFETY: the shared borrow keeps everybody from writing through the value, and the access is cut down to reading.
+// SAFETY: I6: the shared borrow keeps everybody from writing through the value, and the access is cut down to reading.
 unsafe impl<P: Page> Page for &P {
     type Paging = P::Paging;
     type Access = <P::Access as Access>::Shared;
@@ -213,7 +213,7 @@ unsafe impl<P: Page> Page for &P {
     }
 }
 
-// SAFETY: an exclusive borrow is as good as the value for as long as it lasts.
+// SAFETY: I6: an exclusive borrow is as good as the value for as long as it lasts.
 unsafe impl<P: Page> Page for &mut P {
     type Paging = P::Paging;
     type Access = P::Access;
@@ -248,7 +248,7 @@ impl<M: Paging> Frame<M> {
     }
 }
 
-// SAFETY: by `from_pfn` the frame belongs to this value, which cannot be cloned.
+// SAFETY: I5, I6: by `from_pfn` the frame belongs to this value, which cannot be cloned.
 unsafe impl<M: Paging> Page for Frame<M> {
     type Paging = M;
     type Access = ReadWrite;
@@ -281,7 +281,7 @@ impl<M: Paging> SharedFrame<M> {
     }
 }
 
-// SAFETY: by `from_pfn` the frame stays allocated, and nobody has a reference into it.
+// SAFETY: I5, I6: by `from_pfn` the frame stays allocated, and nobody has a reference into it.
 unsafe impl<M: Paging> Page for SharedFrame<M> {
     type Paging = M;
     type Access = Volatile;

@@ -176,7 +176,7 @@ macro_rules! km_types {
             #[derive(Debug)]
             pub struct Set;
 
-            // SAFETY: each struct holds each of its tokens once, and each slot type is declared once.
+            // SAFETY: I1: each struct holds each of its tokens once, and each slot type is declared once.
             unsafe impl $crate::KmTypes for Set {
                 type Count = Count;
 
@@ -221,7 +221,7 @@ macro_rules! km_types {
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $name;
-        // SAFETY: the index of each slot type is the one before it plus one.
+        // SAFETY: I1: the index of each slot type is the one before it plus one.
         unsafe impl $crate::KmType for $name {
             type Set = Set;
             type Index = $index;
@@ -256,9 +256,9 @@ macro_rules! km_types {
             #[inline]
             unsafe fn new() -> Self {
                 Self {
-                    // SAFETY: the caller's promise.
+                    // SAFETY: I1: the caller's promise, passed on to each token.
                     $($field: unsafe { $crate::Slot::<'cx, K, $slot>::new() },)*
-                    // SAFETY: the caller's promise.
+                    // SAFETY: I1: the caller's promise, passed on.
                     $(deeper: unsafe { <$deeper>::new() },)?
                     borrow: ::core::marker::PhantomData,
                 }
@@ -310,6 +310,8 @@ km_types! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_kernel::{FIXMAP_BASE, TestKernel};
+    use crate::{Frame, HardIrq, Nmi, PAGE_SIZE, Pfn, Softirq, Task, kmap_atomic};
 
     km_types! {
         mod all_groups {
@@ -337,6 +339,27 @@ mod tests {
         assert_eq!(<Set as KmTypes>::Count::USIZE, 5);
         assert_eq!(Set::NAMES, ["A", "B", "C", "D", "E"]);
         assert_eq!(Set::NAMES[index::<D>()], D::NAME);
+    }
+
+    #[test]
+    fn each_context_has_the_slots_of_its_group() {
+        type Own = TestKernel<false, all_groups::Set>;
+
+        fn address<S: KmType<Set = all_groups::Set>>(slot: Slot<'_, Own, S>) -> usize {
+            // SAFETY: I5: exists only as a number.
+            kmap_atomic(slot, unsafe { Frame::from_pfn(Pfn::new(0x10_0000).unwrap()) }).address()
+        }
+
+        // SAFETY: I1: nothing interrupts this test, and each context is entered for itself.
+        let addresses = unsafe {
+            [
+                Task::<Own>::enter(|task| address(task.atomic().slots().b)),
+                Softirq::<Own>::enter(|softirq| address(softirq.slots().c)),
+                HardIrq::<Own>::enter(|irq| address(irq.slots().d)),
+                Nmi::<Own>::enter(|nmi| address(nmi.slots().e)),
+            ]
+        };
+        assert_eq!(addresses, [1, 2, 3, 4].map(|index| FIXMAP_BASE + index * PAGE_SIZE));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A kernel for the unit tests: its processor writes down what it is asked to do, its lowmem is a few pages of the host.
 
 use core::cell::UnsafeCell;
+use core::marker::PhantomData;
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::cell::Cell;
@@ -10,7 +11,7 @@ use typenum::U2;
 
 use crate::machine::recorder::Recorder;
 use crate::paging::Pae;
-use crate::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
+use crate::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
 
 pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
 
@@ -51,7 +52,7 @@ fn call(name: &'static str) {
 /// The entry behind slot `index` of this thread's tables.
 pub(crate) fn entry(index: usize) -> u64 {
     let first = (&raw const *TABLES.with(|tables| *tables)).cast::<u64>();
-    // SAFETY: within the one table, which only this thread writes.
+    // SAFETY: I1: within the one table, which only this thread writes.
     unsafe { first.add(index).read_volatile() }
 }
 
@@ -60,12 +61,12 @@ pub(crate) fn entry_address(index: usize) -> usize {
     (&raw const *TABLES.with(|tables| *tables)).addr() + index * size_of::<u64>()
 }
 
-pub(crate) struct TestKernel<const FORCE_MAP: bool>;
+pub(crate) struct TestKernel<const FORCE_MAP: bool, T = linux::Set>(PhantomData<T>);
 
-// SAFETY: the entries are read by no page walker, and each thread has its own; nothing is preempted or interrupted.
-unsafe impl<const FORCE_MAP: bool> Kernel for TestKernel<FORCE_MAP> {
+// SAFETY: I1: the entries are read by no page walker, and each thread has its own; nothing is preempted or interrupted.
+unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, T> {
     type Paging = Pae;
-    type KmTypes = linux::Set;
+    type KmTypes = T;
     type Cpus = U2;
     type Machine = Recorder;
     type Fixmap = Fixmap<1>;

@@ -128,7 +128,7 @@ where
         P::Access: CopiedMut,
     {
         let page = self.span(offset, data.len())?;
-        // SAFETY: as in `read_at`; the mapping is writable.
+        // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
         unsafe { volatile::copy_in(page, data) };
         Ok(())
     }

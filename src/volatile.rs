@@ -17,7 +17,7 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     let (head, body) = split(from, to.len());
     let mut at = 0;
     while at < to.len() {
-        // SAFETY: the caller's promise; a word is read only where it is aligned and lies within the length.
+        // SAFETY: I6: mapped, by the caller's promise; a word is read only where it is aligned and lies within the length.
         unsafe {
             let source = from.add(at);
             if at >= head && at < head + body {
@@ -40,7 +40,7 @@ pub(crate) unsafe fn copy_in(to: *mut u8, from: &[u8]) {
     let (head, body) = split(to, from.len());
     let mut at = 0;
     while at < from.len() {
-        // SAFETY: the caller's promise; a word is written only where it is aligned and lies within the length.
+        // SAFETY: I6: mapped, by the caller's promise; a word is written only where it is aligned and lies within the length.
         unsafe {
             let target = to.add(at);
             if at >= head && at < head + body {
@@ -83,7 +83,7 @@ mod tests {
         let shared: Vec<u8> = (0..LEN as u8).collect();
         for_each_span(|at, len| {
             let mut to = vec![0xee; len + 2];
-            // SAFETY: within `shared`.
+            // SAFETY: I6: within `shared`.
             unsafe { copy_out(shared.as_ptr().add(at), &mut to[1..=len]) };
             assert_eq!(to[1..=len], shared[at..at + len]);
             assert_eq!((to[0], to[len + 1]), (0xee, 0xee), "outside of {at}+{len}");
@@ -95,7 +95,7 @@ mod tests {
         let from: Vec<u8> = (0..LEN as u8).collect();
         for_each_span(|at, len| {
             let mut shared = vec![0xee; LEN];
-            // SAFETY: within `shared`.
+            // SAFETY: I6: within `shared`.
             unsafe { copy_in(shared.as_mut_ptr().add(at), &from[..len]) };
             assert_eq!(shared[at..at + len], from[..len]);
             assert!(shared[..at].iter().chain(&shared[at + len..]).all(|&byte| byte == 0xee), "outside of {at}+{len}");

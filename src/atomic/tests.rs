@@ -21,12 +21,12 @@ const USER1: usize = <User1 as KmType>::Index::USIZE;
 const HIGH: u64 = 0x14_0000;
 
 fn frame(number: u64) -> Frame<Pae> {
-    // SAFETY: the test kernel's frames beyond lowmem exist only as numbers; each test uses each frame once.
+    // SAFETY: I5: the test kernel's frames beyond lowmem exist only as numbers; each test uses each frame once.
     unsafe { Frame::from_pfn(Pfn::new(number).unwrap()) }
 }
 
 fn with_user0<K: Kernel<KmTypes = crate::linux::Set>, R>(f: impl FnOnce(Slot<'_, K, User0>) -> R) -> R {
-    // SAFETY: each test is a thread, and enters once at a time.
+    // SAFETY: I1: each test is a thread, and enters once at a time.
     unsafe { Task::<K>::enter(|task| f(task.atomic().slots().user0)) }
 }
 
@@ -112,7 +112,7 @@ fn a_forgotten_guard_is_cleared_and_flushed_before_the_slot_is_filled_again() {
 fn each_slot_of_each_cpu_has_its_own_address_and_entry() {
     for cpu in 0..2 {
         CPU.set(cpu);
-        // SAFETY: as in `with_user0`.
+        // SAFETY: I1: as in `with_user0`.
         unsafe {
             Task::<Plain>::enter(|task| {
                 let mut atomic = task.atomic();
@@ -140,7 +140,7 @@ fn lowmem_uses_the_direct_map_and_no_entry() {
     });
     assert_eq!(events, []);
     let bytes = Plain::direct_map(page.pfn()).unwrap();
-    // SAFETY: the frame's guards are gone.
+    // SAFETY: I6: the frame's guards are gone.
     assert_eq!(unsafe { bytes.as_ref() }[4095], 0x5a);
 }
 
@@ -185,7 +185,7 @@ fn views_are_checked() {
 
 #[test]
 fn memory_that_others_write_is_copied_within_bounds() {
-    // SAFETY: nobody has a reference into lowmem of this thread.
+    // SAFETY: I6: nobody has a reference into lowmem of this thread.
     let mut page = unsafe { SharedFrame::<Pae>::from_pfn(Pfn::new(3).unwrap()) };
     with_user0::<Plain, _>(|slot| {
         let mut guard = kmap_atomic(slot, &mut page);

@@ -37,7 +37,7 @@ impl Paging for Pae {
 
     #[inline]
     unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
-        // SAFETY: the caller's promise; the low half lies in the entry. It holds the present bit, and `clear` zeroes all
+        // SAFETY: I1: the entry is the caller's; the low half lies in the entry. It holds the present bit, and `clear` zeroes all
         // of it, so it alone tells (I3).
         unsafe { M::read(pte.cast::<u32>().add(LOW)) == 0 }
     }
@@ -45,7 +45,7 @@ impl Paging for Pae {
     #[inline]
     unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
         let halves = pte.cast::<u32>();
-        // SAFETY: the caller's promise; both halves lie in the entry. I10: the present bit arrives last, with a high half
+        // SAFETY: I1: the entry is the caller's, and both halves lie in it. I10: the present bit arrives last, with a high half
         // that is already the new one.
         unsafe {
             M::write(halves.add(HIGH), (entry >> 32) as u32);
@@ -56,7 +56,7 @@ impl Paging for Pae {
     #[inline]
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         let halves = pte.cast::<u32>();
-        // SAFETY: the caller's promise; both halves lie in the entry. I10: the present bit goes first, so that no walk
+        // SAFETY: I1: the entry is the caller's, and both halves lie in it. I10: the present bit goes first, so that no walk
         // combines the old low half with another high half.
         unsafe {
             M::write(halves.add(LOW), 0);
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn set_writes_the_high_half_first() {
         let mut pte = PTEntry(0);
-        // SAFETY: `pte` is this test's own, and empty.
+        // SAFETY: I1: `pte` is this test's own, and empty.
         let events = Recorder::record(|| unsafe { Pae::set::<Recorder>(&mut pte, Pae::entry(0x10_0007, RW_NX)) });
         let low = &raw const pte as usize;
         assert_eq!(events, [Write(low + 4, 0x8000_0001), Write(low, 0x0000_7063)]);
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn clear_writes_the_low_half_first() {
         let mut pte = Pae::entry(0x10_0007, RW_NX);
-        // SAFETY: `pte` is this test's own.
+        // SAFETY: I1: `pte` is this test's own.
         let events = Recorder::record(|| unsafe { Pae::clear::<Recorder>(&mut pte) });
         let low = &raw const pte as usize;
         assert_eq!(events, [Write(low, 0), Write(low + 4, 0)]);
@@ -107,11 +107,11 @@ mod tests {
     #[test]
     fn empty_is_told_by_the_low_half() {
         let mut pte = Pae::entry(0x10_0000, RO_X);
-        // SAFETY: `pte` is this test's own.
+        // SAFETY: I1: `pte` is this test's own.
         assert!(unsafe { !Pae::is_empty::<Recorder>(&pte) });
-        // SAFETY: as above.
+        // SAFETY: I1: `pte` is this test's own.
         unsafe { Pae::clear::<Recorder>(&mut pte) };
-        // SAFETY: as above.
+        // SAFETY: I1: `pte` is this test's own.
         assert!(unsafe { Pae::is_empty::<Recorder>(&pte) });
     }
 }
