@@ -58,7 +58,7 @@ where
         }
         _ => map::<K, S>(pfn, <P::Access as Access>::WRITABLE),
     };
-    KmapAtomic { mapping: Mapping { address, slot_type: PhantomData }, slot, page }
+    KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }
 }
 
 /// Unmaps, and gives back the slot and the page. Linux: `kunmap_atomic()`.
@@ -106,19 +106,22 @@ where
     S: KmType<Set = K::KmTypes>,
 {
     // Dropped in this order: the page may be freed only when it is unmapped (I5).
-    mapping: Mapping<K, S>,
+    mapping: Mapping<'cx, K, S, P>,
     slot: Slot<'cx, K, S>,
     page: P,
 }
 
 /// An address, and the duty to end its mapping if it is one of the window.
-struct Mapping<K, S>
+///
+/// It has no use for slot and page, but they belong to it: that its `Drop` could use them is what keeps the context and the
+/// page borrowed until then (I1, I5). Without that, both borrows would end at the last use of the guard.
+struct Mapping<'cx, K, S, P>
 where
     K: Kernel,
     S: KmType<Set = K::KmTypes>,
 {
     address: usize,
-    slot_type: PhantomData<fn() -> (K, S)>,
+    until_unmapped: PhantomData<(Slot<'cx, K, S>, P)>,
 }
 
 /// Fills the empty entry of slot `S`.
@@ -165,7 +168,7 @@ fn unmap_forgotten<K: Kernel>(address: usize) {
     unmap::<K>(address);
 }
 
-impl<K, S> Drop for Mapping<K, S>
+impl<K, S, P> Drop for Mapping<'_, K, S, P>
 where
     K: Kernel,
     S: KmType<Set = K::KmTypes>,
