@@ -157,7 +157,8 @@ impl<K: Kernel> HardIrq<'_, K> {
             }
         }
         let _off_again = OffAgain::<K>(PhantomData);
-        K::irq_restore(true);
+        // SAFETY: I1: the handler's slots are not in use while `self` is borrowed.
+        unsafe { K::irq_restore(true) };
         f()
     }
 }
@@ -200,7 +201,8 @@ impl<K: Kernel> Atomic<'_, K> {
 impl<K: Kernel> Drop for Atomic<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        K::preempt_enable();
+        // SAFETY: I2: ends the `preempt_disable` that this context began with, and with it all its tokens.
+        unsafe { K::preempt_enable() };
     }
 }
 
@@ -232,7 +234,8 @@ impl<K: Kernel> BhOff<'_, K> {
 impl<K: Kernel> Drop for BhOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        K::bh_enable();
+        // SAFETY: I1: ends the `bh_disable` that this context began with, and with it all its tokens.
+        unsafe { K::bh_enable() };
     }
 }
 
@@ -260,7 +263,8 @@ impl<K: Kernel> IrqsOff<'_, K> {
 impl<K: Kernel> Drop for IrqsOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        K::irq_restore(self.were_on);
+        // SAFETY: I1: ends the `irq_save` that this context began with, and with it all its tokens.
+        unsafe { K::irq_restore(self.were_on) };
     }
 }
 

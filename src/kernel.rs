@@ -75,7 +75,10 @@ pub unsafe trait Kernel: Sized + 'static {
     fn preempt_disable();
 
     /// Ends the matching [`preempt_disable`](Self::preempt_disable); the outermost may switch to another thread.
-    fn preempt_enable();
+    ///
+    /// # Safety
+    /// The caller ends a [`preempt_disable`](Self::preempt_disable) of its own.
+    unsafe fn preempt_enable();
 
     /// Keeps softirqs out. Linux: `local_bh_disable()`. A kernel without softirqs has nothing to do here.
     #[inline]
@@ -83,13 +86,20 @@ pub unsafe trait Kernel: Sized + 'static {
 
     /// Ends the matching [`bh_disable`](Self::bh_disable).
     #[inline]
-    fn bh_enable() {}
+    ///
+    /// # Safety
+    /// The caller ends a [`bh_disable`](Self::bh_disable) of its own.
+    unsafe fn bh_enable() {}
 
     /// Turns maskable interrupts off and says whether they were on. Linux: `local_irq_save()`.
     fn irq_save() -> bool;
 
     /// Turns interrupts on again if `were_on`. Linux: `local_irq_restore()`.
-    fn irq_restore(were_on: bool);
+    ///
+    /// # Safety
+    /// The caller ends an [`irq_save`](Self::irq_save) of its own, which returned `were_on`; or it is an interrupt handler that
+    /// has interrupts on again for a time, with `were_on` true, and none of its slots in use.
+    unsafe fn irq_restore(were_on: bool);
 
     /// Whether page-table entries may forbid execution: EFER.NXE is set.
     ///

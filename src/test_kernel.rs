@@ -86,7 +86,7 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, 
         call("preempt_disable");
     }
 
-    fn preempt_enable() {
+    unsafe fn preempt_enable() {
         call("preempt_enable");
     }
 
@@ -94,7 +94,7 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, 
         call("bh_disable");
     }
 
-    fn bh_enable() {
+    unsafe fn bh_enable() {
         call("bh_enable");
     }
 
@@ -103,7 +103,7 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, 
         IRQS_ON.replace(false)
     }
 
-    fn irq_restore(were_on: bool) {
+    unsafe fn irq_restore(were_on: bool) {
         call(if were_on { "irq_restore(on)" } else { "irq_restore(off)" });
         IRQS_ON.set(were_on);
     }

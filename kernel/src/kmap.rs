@@ -65,7 +65,7 @@ unsafe impl Kernel for ExampleKernel {
     }
 
     #[inline]
-    fn preempt_enable() {
+    unsafe fn preempt_enable() {
         PREEMPT_COUNT.store(PREEMPT_COUNT.load(Relaxed) - 1, Relaxed);
     }
 
@@ -73,7 +73,7 @@ unsafe impl Kernel for ExampleKernel {
         softirq::disable();
     }
 
-    fn bh_enable() {
+    unsafe fn bh_enable() {
         softirq::enable();
     }
 
@@ -81,7 +81,7 @@ unsafe impl Kernel for ExampleKernel {
         irq::save()
     }
 
-    fn irq_restore(_were_on: bool) {
+    unsafe fn irq_restore(_were_on: bool) {
         irq::restore();
     }
 
