@@ -104,7 +104,7 @@ static HIGHEST: AtomicU32 = AtomicU32::new(0);
 
 /// A frame of RAM that belongs to this value, and goes back to its zone when it is dropped.
 ///
-/// As it comes from [`alloc`], nobody else touches its bytes. After [`share`](Self::share) others may.
+/// As it comes from [`alloc()`], nobody else touches its bytes. After [`share`](Self::share) others may.
 #[derive(Debug)]
 pub struct Frame<A = ReadWrite> {
     pfn: Pfn<Pae>,

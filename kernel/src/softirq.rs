@@ -1,6 +1,6 @@
 //! Softirqs: what interrupt handlers leave for later, with interrupts on.
 //!
-//! There is one handler. It runs after the outermost interrupt handler, or when the last [`disable`] ends, and never inside
+//! There is one handler. It runs after the outermost interrupt handler, or when the last reason to keep it out ends, and never inside
 //! itself.
 
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};

@@ -1,0 +1,164 @@
+//! `cargo xtask`: builds highmem's bare-metal programs, boots them in QEMU and runs every check.
+//!
+//! One command does what would otherwise be a page of instructions: it finds a Rust toolchain that can
+//! build `core`, QEMU and a linker, installs what is missing where it can, and says what it chose.
+
+mod bare;
+mod demo;
+mod process;
+mod qemu;
+mod sabotage;
+mod say;
+mod setup;
+mod test;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::{Args, Parser, Subcommand};
+
+use bare::{Builder, Profile};
+use setup::{Choice, Need};
+use workspace::Workspace;
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo xtask demo                          see it work: four programs on a PC with 6 GiB
+  cargo xtask test                          every check there is
+  cargo xtask test --only fmt,clippy,unit   the quick ones
+  cargo xtask qemu --list                   the bare-metal programs
+  cargo xtask qemu hello_highmem --mem 8G   boot one of them";
+
+/// Build, run and test highmem, on this machine and on bare metal in QEMU
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// The toolchain for bare-metal programs
+    #[arg(long, global = true, value_enum, default_value_t = Choice::Auto)]
+    toolchain: Choice,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Boot the demo programs on a PC with 6 GiB and show what they report
+    Demo,
+    /// Run the checks: all of them, or those named
+    Test(TestArgs),
+    /// Boot one example, test or bench of package `kernel`
+    Qemu(QemuArgs),
+}
+
+#[derive(Args)]
+struct TestArgs {
+    /// Only these steps, separated by commas
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "STEP")]
+    only: Vec<test::Step>,
+    /// List the steps and leave
+    #[arg(long)]
+    list: bool,
+}
+
+#[derive(Args)]
+struct QemuArgs {
+    /// The program to boot
+    #[arg(required_unless_present = "list")]
+    name: Option<String>,
+    /// The machine's memory
+    #[arg(long, default_value = "6G", value_name = "SIZE")]
+    mem: qemu::Memory,
+    /// Count instructions instead of time: exact, the same in every run, and slower
+    #[arg(long)]
+    icount: bool,
+    /// QEMU's CPU model
+    #[arg(long, default_value = "max", value_name = "MODEL")]
+    cpu: String,
+    /// Seconds until a program without a verdict is killed
+    #[arg(long, default_value = "120", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    timeout: Duration,
+    /// Build with the dev profile: debug assertions and overflow checks on
+    #[arg(long)]
+    debug: bool,
+    /// List the programs and leave
+    #[arg(long)]
+    list: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verdict = match cli.command {
+        Command::Demo => demo::run(cli.toolchain),
+        Command::Test(args) if args.list => test::list(),
+        Command::Test(args) => test::run(&args.only, cli.toolchain),
+        Command::Qemu(args) if args.list => list_programs(),
+        Command::Qemu(args) => boot(&args, cli.toolchain),
+    };
+    match verdict {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            say::error(&format!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn list_programs() -> Result<bool> {
+    for line in Workspace::open()?.programs()?.by_kind() {
+        say::line(&line);
+    }
+    Ok(true)
+}
+
+fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
+    let workspace = Workspace::open()?;
+    let programs = workspace.programs()?;
+    let program = programs.find(args.name.as_deref().unwrap_or_default())?;
+    let toolchain = setup::prepare(choice, Need::Boot)?;
+    let profile = if args.debug { Profile::Dev } else { Profile::Release };
+    let built = Builder::new(&workspace, &toolchain).build(&[program], profile)?;
+    let Some(elf) = built.get(&program.name) else {
+        bail!("{} does not build", program.name);
+    };
+    let machine = qemu::Machine { memory: args.mem, cpu: args.cpu.clone(), icount: args.icount, limit: args.timeout };
+    say::heading(&format!("Booting {} on {machine}", program.name));
+    let run = qemu::run(elf, &machine, say::guest)?;
+    match run.outcome {
+        qemu::Outcome::Pass => {
+            say::pass(&format!("{} ({:.1} s)", program.name, run.elapsed.as_secs_f64()));
+            Ok(true)
+        }
+        outcome => bail!("{}: {outcome}", program.name),
+    }
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .filter(|limit| !limit.is_zero())
+        .ok_or_else(|| "a number of seconds above 0, such as 30 or 0.5".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn seconds_are_positive_numbers() {
+        assert_eq!(seconds("0.5"), Ok(Duration::from_millis(500)));
+        for bad in ["", "0", "-1", "inf", "NaN", "1e30", "soon"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The step `sabotage`: does each test catch the bug that it is there for?
+//!
+//! A test that passes says little until it has been seen to fail. `kernel/tests/sabotage.toml` lists
+//! deliberate bugs, each a replacement of text in one file, and the test that must fail with it. Each is
+//! built and run in a copy of the workspace. A bug that nobody notices, that does not compile, that some
+//! other test finds or that makes the program hang is a failure of this step.
+
+mod list;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::bare::{Builder, Profile};
+use crate::process::{self, End};
+use crate::qemu::{self, Machine, Outcome};
+use crate::say;
+use crate::test::lines::{Verdict, test_line};
+use crate::test::{Bare, Ledger, feature_sets, unit_tests};
+use crate::tree::Tree;
+use crate::workspace::Workspace;
+use list::Suite;
+
+/// How long a run may take.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The test lines of a suite, and what ended it early, if anything did.
+struct Results {
+    tests: BTreeMap<String, Verdict>,
+    trouble: Option<String>,
+}
+
+impl Results {
+    /// Whether `test` failed; if not, what happened instead.
+    fn require_failure(&self, test: &str) -> Result<(), String> {
+        let others: Vec<&str> = self
+            .tests
+            .iter()
+            .filter(|(_, verdict)| **verdict == Verdict::Failed)
+            .map(|(name, _)| name.as_str())
+            .collect();
+        match (self.tests.get(test), &self.trouble) {
+            (Some(Verdict::Failed), _) => Ok(()),
+            _ if !others.is_empty() => Err(format!("{test} did not fail; {} did", others.join(", "))),
+            (_, Some(trouble)) => Err(format!("{test} did not fail: {trouble}")),
+            (Some(_), None) => Err(format!("{test} still passes")),
+            (None, None) => Err(format!("{test} did not run")),
+        }
+    }
+
+    fn require_success(&self, test: &str) -> Result<(), String> {
+        match (self.tests.get(test), &self.trouble) {
+            (Some(Verdict::Passed), None) => Ok(()),
+            (None, None) => Err(format!("no test is called {test}")),
+            (_, Some(trouble)) => Err(format!("{test}: {trouble}")),
+            (Some(_), None) => Err(format!("{test} does not pass")),
+        }
+    }
+}
+
+/// Introduces each bug in turn.
+pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    let root = &bare.workspace.root;
+    let list = list::read(root)?;
+    let place = bare.workspace.target.join("sabotage");
+    let tree = Tree::new(root, place.join("tree"));
+    tree.sync(None)?;
+    let bench = Bench { bare, workspace: Workspace::open_at(&tree.copy)?, place };
+
+    say::note("control: the same tests without a bug");
+    let mut suites: BTreeMap<Suite, BTreeSet<&str>> = BTreeMap::new();
+    for entry in &list {
+        suites.entry(entry.suite()).or_default().insert(entry.test());
+    }
+    for (suite, tests) in &suites {
+        let tests: Vec<&str> = tests.iter().copied().collect();
+        let results = bench.run(suite, &tests)?;
+        for test in tests {
+            if let Err(why) = results.require_success(test) {
+                bail!("control: {suite}: {why}; no bug can be judged before that is mended");
+            }
+        }
+        ledger.pass(&format!("control {suite} passes"));
+    }
+    for entry in &list {
+        let (suite, test) = (entry.suite(), entry.test());
+        let result = entry.text(root).and_then(|text| {
+            tree.sync(Some((&entry.file, &text)))?;
+            bench.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)
+        });
+        match result {
+            Ok(()) => ledger.pass(&format!("caught  {}: {suite} {test} failed as it must", entry.name)),
+            Err(why) => ledger.fail(&format!("missed  {} ({}): {suite}: {why:#}", entry.name, entry.why)),
+        }
+    }
+    tree.sync(None)
+}
+
+/// Where the copy is built and run.
+struct Bench<'a> {
+    bare: &'a Bare<'a>,
+    workspace: Workspace,
+    place: PathBuf,
+}
+
+impl Bench<'_> {
+    fn run(&self, suite: &Suite, tests: &[&str]) -> Result<Results> {
+        match suite {
+            Suite::Guest { program, cpu } => self.guest(program, cpu),
+            Suite::Host => self.host(tests),
+        }
+    }
+
+    fn guest(&self, program: &str, cpu: &str) -> Result<Results> {
+        let programs = self.workspace.programs()?;
+        let program = programs.find(program)?;
+        let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
+        let built = builder.build(&[program], Profile::Release)?;
+        let elf = built.get(&program.name).context("it does not compile")?;
+        let machine = Machine { cpu: cpu.to_owned(), limit: LIMIT, ..Machine::default() };
+        let run = qemu::run(elf, &machine, |_| ())?;
+        let trouble = match run.outcome {
+            Outcome::Pass | Outcome::Failed(_) => None,
+            Outcome::Hang(_) => bail!("{}", run.outcome),
+            outcome => Some(outcome.to_string()),
+        };
+        Ok(Results { tests: collect(&run.output), trouble })
+    }
+
+    fn host(&self, tests: &[&str]) -> Result<Results> {
+        let cargo = || {
+            let features = feature_sets(&self.workspace)?.pop().unwrap_or_default();
+            let mut cargo = unit_tests(&self.workspace, features)?;
+            cargo.arg("--target-dir").arg(self.place.join("host"));
+            anyhow::Ok(cargo)
+        };
+        let compiled = cargo()?.arg("--no-run").output().context("cannot run cargo")?;
+        if !compiled.status.success() {
+            say::line(&String::from_utf8_lossy(&compiled.stderr));
+            bail!("it does not compile");
+        }
+        let mut output = String::new();
+        let mut command = cargo()?;
+        command.args(["--no-fail-fast", "--", "--exact"]).args(tests).stderr(Stdio::null());
+        let end = process::stream(&mut command, Some(LIMIT), |_, line| {
+            output.push_str(line);
+            output.push('\n');
+        })?;
+        ensure!(matches!(end, End::Exited(_)), "hang: no verdict within {}", say::seconds(LIMIT));
+        Ok(Results { tests: collect(&output), trouble: None })
+    }
+}
+
+fn collect(output: &str) -> BTreeMap<String, Verdict> {
+    output.lines().filter_map(test_line).map(|(name, verdict)| (name.to_owned(), verdict)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_named_test_counts() {
+        let judge = |output: &str, trouble: Option<&str>| {
+            Results { tests: collect(output), trouble: trouble.map(str::to_owned) }.require_failure("a")
+        };
+        assert_eq!(judge("test a ... FAILED", None), Ok(()));
+        assert_eq!(judge("test a ... FAILED\ntest b ... FAILED", Some("crashed")), Ok(()));
+        assert_eq!(judge("test a ... ok", None), Err("a still passes".to_owned()));
+        assert_eq!(judge("test a ... ok\ntest b ... FAILED", None), Err("a did not fail; b did".to_owned()));
+        assert_eq!(judge("test b ... ok", Some("crashed")), Err("a did not fail: crashed".to_owned()));
+        assert_eq!(judge("", None), Err("a did not run".to_owned()));
+    }
+}

@@ -1,0 +1,64 @@
+//! The step `examples`: each example passes, and each way to misuse the tool ends in a clear error.
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::ValueEnum;
+
+use super::{Bare, Ledger, guest};
+use crate::bare::Profile;
+use crate::demo;
+use crate::process::{self, End, Source};
+use crate::qemu::Machine;
+use crate::workspace::Kind;
+
+/// Boots the examples, then makes mistakes.
+pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    let programs = bare.programs.of(Kind::Example);
+    if programs.is_empty() {
+        bail!("package kernel has no example");
+    }
+    let built = bare.builder().build(&programs, Profile::Release)?;
+    for program in programs {
+        match built.get(&program.name) {
+            Some(elf) => guest::boot(ledger, &program.name, elf, &Machine::default())?,
+            None => ledger.fail(&format!("{}: does not build", program.name)),
+        }
+    }
+    let [example, ..] = demo::PROGRAMS;
+    let mistakes: [(&str, &[&str], &str); 4] = [
+        ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),
+        ("a size that is none", &[example, "--mem", "banana"], "`banana` is no memory size"),
+        ("no memory above 4 GiB", &[example, "--mem", "512M", "--timeout", "60"], "the program reported failure"),
+        ("a time limit that is too short", &[example, "--timeout", "0.01"], "hang: no verdict within 0.01 s"),
+    ];
+    for (what, arguments, message) in mistakes {
+        match refusal(bare, arguments, message)? {
+            Ok(line) => ledger.pass(&format!("{what}: {line}")),
+            Err(why) => ledger.fail(&format!("{what}: {why}")),
+        }
+    }
+    Ok(())
+}
+
+/// Calls this program's `qemu`; it must fail soon, with `message` in a line that begins with `error:`.
+fn refusal(bare: &Bare, arguments: &[&str], message: &str) -> Result<Result<String, String>> {
+    let mut command = Command::new(std::env::current_exe().context("this program has no name")?);
+    command.arg("qemu").args(arguments).current_dir(&bare.workspace.root).stderr(Stdio::piped());
+    if let Some(choice) = bare.choice.to_possible_value() {
+        command.args(["--toolchain", choice.get_name()]);
+    }
+    let mut errors = Vec::new();
+    let end = process::stream(&mut command, Some(Duration::from_secs(120)), |source, line| {
+        if source == Source::Err && line.starts_with("error:") {
+            errors.push(line.to_owned());
+        }
+    })?;
+    Ok(match (end, errors.into_iter().find(|line| line.contains(message))) {
+        (End::TimedOut, _) => Err("the command hangs".to_owned()),
+        (End::Exited(status), _) if status.success() => Err("the command succeeds".to_owned()),
+        (End::Exited(_), Some(line)) => Ok(line),
+        (End::Exited(status), None) => Err(format!("no error line says `{message}` ({status})")),
+    })
+}

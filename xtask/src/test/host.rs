@@ -1,0 +1,83 @@
+//! The steps that use cargo alone: format, lints, documentation, unit tests.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::{Bare, Ledger};
+use crate::bare::Profile;
+use crate::setup;
+use crate::workspace::{LIBRARY, Workspace};
+
+/// `cargo fmt --check`.
+pub fn fmt(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
+    setup::component(workspace, "fmt", "rustfmt")?;
+    ledger.command("cargo fmt --all --check", &mut workspace.cargo(&["fmt", "--all", "--check"]))
+}
+
+/// Clippy for the host, and for the bare machine where its toolchain has it.
+pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    setup::component(bare.workspace, "clippy", "clippy")?;
+    for features in feature_sets(bare.workspace)? {
+        let mut cargo = bare.workspace.cargo(&["clippy", "-p", LIBRARY, "-p", "xtask", "--all-targets"]);
+        cargo.args(features).args(["--", "-D", "warnings"]);
+        ledger.command(&format!("cargo clippy on the host{}", described(features)), &mut cargo)?;
+    }
+    if !bare.toolchain.has_clippy {
+        ledger.skip("the bare-metal programs: this toolchain has no clippy; rustup's with rust-src checks them");
+        return Ok(());
+    }
+    let mut cargo = bare.builder().cargo("clippy", Profile::Release);
+    cargo.arg("--lib");
+    for program in bare.programs.all() {
+        cargo.args([program.kind.flag(), &program.name]);
+        program.features.iter().for_each(|feature| {
+            cargo.args(["--features", feature]);
+        });
+    }
+    cargo.args(["--", "-D", "warnings"]);
+    ledger.command("cargo clippy for the bare machine", &mut cargo)
+}
+
+/// `cargo doc`, warnings being errors.
+pub fn doc(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    let mut host = bare.workspace.cargo(&["doc", "--no-deps", "-p", LIBRARY, "--all-features"]);
+    let mut kernel = bare.builder().cargo("doc", Profile::Release);
+    kernel.args(["--no-deps", "--lib"]);
+    for (what, cargo) in [("highmem", &mut host), ("kernel, for the bare machine", &mut kernel)] {
+        ledger.command(&format!("cargo doc of {what}"), cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    Ok(())
+}
+
+/// `cargo test` but for the `ui` tests, which depend on the compiler's version.
+pub fn unit(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
+    for features in feature_sets(workspace)? {
+        let mut cargo = unit_tests(workspace, features)?;
+        ledger.tests(&format!("cargo test -p {LIBRARY}{}", described(features)), cargo.arg("--no-fail-fast"))?;
+    }
+    ledger.tests("cargo test -p xtask", &mut workspace.cargo(&["test", "-p", "xtask", "--bins"]))?;
+    ledger.tests("cargo test --doc", &mut workspace.cargo(&["test", "-p", LIBRARY, "--all-features", "--doc"]))
+}
+
+/// Cargo's command for the library's unit and integration tests, `ui` left out.
+pub fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
+    let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib"]);
+    cargo.args(features);
+    for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.is_test() && target.name != "ui") {
+        if target.required_features.is_empty() || !features.is_empty() {
+            cargo.args(["--test", &target.name]);
+        }
+    }
+    Ok(cargo)
+}
+
+/// The library's features as cargo's options: none, and all if there are any.
+pub fn feature_sets(workspace: &Workspace) -> Result<Vec<&'static [&'static str]>> {
+    let any = !workspace.package(LIBRARY)?.features.is_empty();
+    Ok(if any { vec![&[], &["--all-features"]] } else { vec![&[]] })
+}
+
+fn described(features: &[&str]) -> String {
+    features.iter().map(|feature| format!(" {feature}")).collect()
+}

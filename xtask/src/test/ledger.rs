@@ -1,0 +1,175 @@
+//! Counts the results of checks, step by step.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anstream::adapter::strip_str;
+use anyhow::{Context, Result};
+
+use super::lines::{Verdict, test_line};
+use crate::process::{self, End};
+use crate::say;
+
+/// The results of all steps so far.
+pub struct Ledger {
+    steps: Vec<Tally>,
+}
+
+struct Tally {
+    name: String,
+    start: Instant,
+    elapsed: Duration,
+    passed: usize,
+    failed: Vec<String>,
+    skipped: Vec<String>,
+}
+
+impl Ledger {
+    /// Nothing checked yet.
+    pub fn new() -> Self {
+        Self { steps: Vec::new() }
+    }
+
+    /// Begins a step; what follows is counted for it.
+    pub fn begin(&mut self, name: &str, description: &str) {
+        say::heading(&format!("{name}: {description}"));
+        let (passed, failed, skipped) = (0, Vec::new(), Vec::new());
+        self.steps.push(Tally {
+            name: name.to_owned(),
+            start: Instant::now(),
+            elapsed: Duration::ZERO,
+            passed,
+            failed,
+            skipped,
+        });
+    }
+
+    /// Ends the step.
+    pub fn end(&mut self) {
+        let tally = self.tally();
+        tally.elapsed = tally.start.elapsed();
+        let counts = format!(
+            "{}: {} passed, {} failed ({})",
+            tally.name,
+            tally.passed,
+            tally.failed.len(),
+            say::seconds(tally.elapsed)
+        );
+        say::verdict(tally.failed.is_empty(), &counts);
+    }
+
+    /// A check passed.
+    pub fn pass(&mut self, what: &str) {
+        say::pass(what);
+        self.tally().passed += 1;
+    }
+
+    /// A check failed.
+    pub fn fail(&mut self, what: &str) {
+        say::fail(what);
+        self.tally().failed.push(what.to_owned());
+    }
+
+    /// A check that cannot be made here.
+    pub fn skip(&mut self, what: &str) {
+        say::skip(what);
+        self.tally().skipped.push(what.to_owned());
+    }
+
+    /// Counts the result that a test program printed, if `line` is one. What it says is on the screen
+    /// already.
+    pub fn count(&mut self, program: &str, line: &str) {
+        match test_line(line) {
+            Some((_, Verdict::Passed)) => self.tally().passed += 1,
+            Some((name, Verdict::Failed)) => self.tally().failed.push(format!("{program}: {name}")),
+            Some((name, Verdict::Ignored)) => self.tally().skipped.push(format!("{program}: {name}")),
+            None => {}
+        }
+    }
+
+    /// The number of results so far in this step: all, and failed.
+    pub fn counts(&mut self) -> (usize, usize) {
+        let tally = self.tally();
+        (tally.passed + tally.failed.len() + tally.skipped.len(), tally.failed.len())
+    }
+
+    /// Runs a command whose exit status is the check. Its output goes to the screen.
+    pub fn command(&mut self, what: &str, command: &mut Command) -> Result<()> {
+        let status = command.status().with_context(|| format!("cannot run {what}"))?;
+        match status.success() {
+            true => self.pass(what),
+            false => self.fail(what),
+        }
+        Ok(())
+    }
+
+    /// Runs a command that prints a line per test, and counts them. Colours go: trybuild always has some.
+    pub fn tests(&mut self, what: &str, command: &mut Command) -> Result<()> {
+        say::note(what);
+        let (all_before, failed_before) = self.counts();
+        let end = process::stream(command, None, |_, line| {
+            let line = strip_str(line).to_string();
+            say::guest(&line);
+            self.count(what, &line);
+        })
+        .with_context(|| format!("cannot run {what}"))?;
+        let (all, failed) = self.counts();
+        let succeeded = matches!(end, End::Exited(status) if status.success());
+        if !succeeded && failed == failed_before {
+            self.fail(&format!("{what}: failed without naming a test; its messages are above"));
+        } else if succeeded && all == all_before {
+            self.fail(&format!("{what}: no test ran"));
+        }
+        Ok(())
+    }
+
+    /// Prints the table and the totals. `true`: nothing failed.
+    pub fn close(self) -> bool {
+        let row = |tally: &Tally| {
+            let counts = [tally.passed, tally.failed.len(), tally.skipped.len()].map(|count| count.to_string());
+            [&[tally.name.clone()][..], &counts, &[say::seconds(tally.elapsed)]].concat()
+        };
+        let rows: Vec<Vec<String>> = self.steps.iter().map(row).collect();
+        say::table(&["step", "passed", "failed", "skipped", "time"], &rows);
+        let (mut passed, mut failed) = (0, 0);
+        for tally in &self.steps {
+            tally.skipped.iter().for_each(|what| say::skip(&format!("{}: {what}", tally.name)));
+            tally.failed.iter().for_each(|what| say::fail(&format!("{}: {what}", tally.name)));
+            passed += tally.passed;
+            failed += tally.failed.len();
+        }
+        say::verdict(failed == 0, &format!("{passed} passed, {failed} failed"));
+        failed == 0
+    }
+
+    fn tally(&mut self) -> &mut Tally {
+        self.steps.last_mut().expect("results are counted within a step")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    fn totals(script: &str) -> (usize, usize) {
+        let mut ledger = Ledger::new();
+        ledger.begin("step", "made up");
+        ledger.tests("sh", &mut shell(script)).unwrap();
+        ledger.counts()
+    }
+
+    #[test]
+    fn test_lines_are_counted_and_silent_failure_is_failure() {
+        assert_eq!(totals("echo 'test a ... ok'; echo 'test b ... ok'"), (2, 0));
+        assert_eq!(totals("echo 'test a ... ok'; echo 'test b ... FAILED'; exit 101"), (2, 1));
+        assert_eq!(totals("echo 'test a ... ok'; exit 101"), (2, 1));
+        assert_eq!(totals("exit 0"), (1, 1));
+        assert_eq!(totals(r"printf '\033[0mtest \033[1mui/a.rs\033[0m ... \033[32mok\n'"), (1, 0));
+    }
+}
