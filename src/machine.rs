@@ -1,7 +1,19 @@
-//! The three things that mapping a page asks of a processor: read half an entry, write half an entry, `invlpg`.
+//! The three things that mapping a page asks of a processor: read a word of a page table, write one, `invlpg`.
 //!
 //! They are a trait so that the same code runs on the processor ([`X86`]), under a hypervisor that wants to be asked for
 //! each page-table write, and in tests on a machine that writes down what it was asked to do.
+
+/// What a processor reads and writes at once: a whole entry, or half of a PAE entry. Sealed.
+pub trait Word: sealed::Sealed + Copy + Into<u64> {}
+impl Word for u32 {}
+#[cfg(target_pointer_width = "64")]
+impl Word for u64 {}
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for u32 {}
+    impl Sealed for u64 {}
+}
 
 /// The processor under the page tables. A kernel names [`X86`].
 ///
@@ -10,17 +22,17 @@
 /// walker of this CPU before the next call returns, and the compiler can neither drop it, nor merge it, nor move it
 /// across another call.
 pub unsafe trait Machine: 'static {
-    /// Reads one half of a page-table entry.
+    /// Reads a word of a page table, at once.
     ///
     /// # Safety
-    /// `at` points to an aligned half of an entry that the caller may read.
-    unsafe fn read(at: *const u32) -> u32;
+    /// `at` points to an aligned word of an entry that the caller may read.
+    unsafe fn read<W: Word>(at: *const W) -> W;
 
-    /// Writes one half of a page-table entry.
+    /// Writes a word of a page table, at once.
     ///
     /// # Safety
-    /// `at` points to an aligned half of an entry that only the caller writes.
-    unsafe fn write(at: *mut u32, value: u32);
+    /// `at` points to an aligned word of an entry that only the caller writes.
+    unsafe fn write<W: Word>(at: *mut W, value: W);
 
     /// Forgets the translation of the page at `address` on this CPU, global or not (SDM vol. 3, 5.10.4.1).
     ///
@@ -37,13 +49,13 @@ pub struct X86;
 // same CPU's page walker in program order (I10); `invlpg` is volatile assembly that clobbers memory.
 unsafe impl Machine for X86 {
     #[inline]
-    unsafe fn read(at: *const u32) -> u32 {
+    unsafe fn read<W: Word>(at: *const W) -> W {
         // SAFETY: I1: the caller may read this entry.
         unsafe { at.read_volatile() }
     }
 
     #[inline]
-    unsafe fn write(at: *mut u32, value: u32) {
+    unsafe fn write<W: Word>(at: *mut W, value: W) {
         // SAFETY: I1: only the caller writes this entry.
         unsafe { at.write_volatile(value) }
     }
@@ -61,11 +73,11 @@ pub(crate) mod recorder {
     use std::cell::RefCell;
     use std::vec::Vec;
 
-    use super::Machine;
+    use super::{Machine, Word};
 
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub(crate) enum Event {
-        Write(usize, u32),
+        Write(usize, u64),
         Invlpg(usize),
     }
 
@@ -86,13 +98,13 @@ pub(crate) mod recorder {
 
     // SAFETY: I10: does the accesses at once, and no page walker looks on.
     unsafe impl Machine for Recorder {
-        unsafe fn read(at: *const u32) -> u32 {
+        unsafe fn read<W: Word>(at: *const W) -> W {
             // SAFETY: I1: the caller may read this entry.
             unsafe { at.read_volatile() }
         }
 
-        unsafe fn write(at: *mut u32, value: u32) {
-            EVENTS.with_borrow_mut(|events| events.push(Event::Write(at as usize, value)));
+        unsafe fn write<W: Word>(at: *mut W, value: W) {
+            EVENTS.with_borrow_mut(|events| events.push(Event::Write(at as usize, value.into())));
             // SAFETY: I1: only the caller writes this entry.
             unsafe { at.write_volatile(value) }
         }

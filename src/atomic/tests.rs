@@ -35,7 +35,7 @@ fn address(index: usize) -> usize {
 }
 
 fn set(index: usize, entry: u64) -> [Event; 2] {
-    [Write(entry_address(index) + 4, (entry >> 32) as u32), Write(entry_address(index), entry as u32)]
+    [Write(entry_address(index) + 4, entry >> 32), Write(entry_address(index), entry & 0xffff_ffff)]
 }
 
 fn clear(index: usize) -> [Event; 3] {

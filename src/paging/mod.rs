@@ -11,8 +11,14 @@
 //! It has no operation that changes a live entry; there is only [`set`](Paging::set) on an empty one and
 //! [`clear`](Paging::clear). Values are made from the `x86` crate's entry types and flags.
 
+#[cfg(target_pointer_width = "64")]
+mod long;
+mod non_pae;
 mod pae;
 
+#[cfg(target_pointer_width = "64")]
+pub use long::Long;
+pub use non_pae::NonPae;
 pub use pae::Pae;
 
 use core::fmt::Debug;
@@ -31,11 +37,13 @@ pub const PAGE_SHIFT: u32 = 12;
 pub struct Protection {
     /// The page may be written through the mapping (with CR0.WP set, this binds the kernel as well: SDM vol. 3, 5.6.1).
     pub writable: bool,
-    /// Instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved.
+    /// Instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved. Non-PAE entries
+    /// have no such bit.
     pub no_execute: bool,
 }
 
-/// A paging mode: the format of its entries and how they are written. Sealed; the modes are [`Pae`].
+/// A paging mode: the format of its entries and how they are written. Sealed: [`NonPae`], [`Pae`], and
+/// `Long` on 64-bit targets.
 pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
     /// How many bits a page frame number has at the most.
     const PFN_BITS: u32;

@@ -24,15 +24,7 @@ impl Paging for Pae {
 
     #[inline]
     fn entry(pfn: usize, protection: Protection) -> PTEntry {
-        // Accessed and dirty are set here, so that the processor need not write the entry on first use.
-        let allowed = if protection.writable {
-            PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D
-        } else {
-            PTFlags::P | PTFlags::A
-        };
-        // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
-        let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
-        PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute)
+        wide_entry(pfn, protection)
     }
 
     #[inline]
@@ -63,6 +55,17 @@ impl Paging for Pae {
             M::write(halves.add(HIGH), 0);
         }
     }
+}
+
+/// The entry of 8 bytes that maps frame `pfn`: the same with PAE and in 64-bit mode.
+#[inline]
+pub(super) fn wide_entry(pfn: usize, protection: Protection) -> PTEntry {
+    // Accessed and dirty are set here, so that the processor need not write the entry on first use.
+    let allowed =
+        if protection.writable { PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D } else { PTFlags::P | PTFlags::A };
+    // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
+    let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
+    PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute)
 }
 
 #[cfg(test)]

@@ -1,0 +1,84 @@
+//! 32-bit paging without PAE: 4-byte entries, written at once (SDM vol. 3, 5.3).
+
+use x86::bits32::paging::{PTEntry, PTFlags};
+
+use super::{PAGE_SHIFT, Paging, Protection};
+use crate::machine::Machine;
+
+/// 32-bit paging: 1024 entries of 4 bytes a table, frames up to 4 GiB. It cannot forbid execution.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct NonPae;
+
+impl super::sealed::Sealed for NonPae {}
+
+impl Paging for NonPae {
+    const PFN_BITS: u32 = 20;
+    const ENTRIES_PER_TABLE: usize = 1024;
+    type Entry = PTEntry;
+
+    #[inline]
+    fn entry(pfn: usize, protection: Protection) -> PTEntry {
+        let allowed = if protection.writable {
+            PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D
+        } else {
+            PTFlags::P | PTFlags::A
+        };
+        PTEntry((pfn as u32) << PAGE_SHIFT | allowed.bits())
+    }
+
+    #[inline]
+    unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
+        // SAFETY: I1: the entry is the caller's.
+        unsafe { M::read(pte.cast::<u32>()) == 0 }
+    }
+
+    #[inline]
+    unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u32>(), entry) }
+    }
+
+    #[inline]
+    unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u32>(), 0) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Pfn;
+    use crate::machine::recorder::{Event::*, Recorder};
+
+    const READ_WRITE: Protection = Protection { writable: true, no_execute: true };
+    const READ_ONLY: Protection = Protection { writable: false, no_execute: true };
+
+    #[test]
+    fn an_entry_has_no_bit_against_execution() {
+        assert_eq!(NonPae::entry(0xf_ffff, READ_WRITE).0, 0xffff_f063);
+        assert_eq!(NonPae::entry(0x1_2345, READ_ONLY).0, 0x1234_5021);
+    }
+
+    #[test]
+    fn an_entry_is_written_at_once() {
+        let mut pte = PTEntry(0);
+        let at = &raw const pte as usize;
+        let events = Recorder::record(|| {
+            // SAFETY: I1: `pte` is this test's own, and empty.
+            unsafe {
+                NonPae::set::<Recorder>(&mut pte, NonPae::entry(7, READ_ONLY));
+                assert!(!NonPae::is_empty::<Recorder>(&pte));
+                NonPae::clear::<Recorder>(&mut pte);
+                assert!(NonPae::is_empty::<Recorder>(&pte));
+            }
+        });
+        assert_eq!(events, [Write(at, 0x7021), Write(at, 0)]);
+    }
+
+    #[test]
+    fn frames_end_at_4_gib() {
+        assert!(Pfn::<NonPae>::new(0xf_ffff).is_ok());
+        assert!(Pfn::<NonPae>::new(0x10_0000).is_err());
+    }
+}
