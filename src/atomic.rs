@@ -73,7 +73,10 @@ where
 /// }
 /// ```
 #[inline]
-pub fn kunmap_atomic<G: AtomicGuard>(guard: G) -> (G::Slot, G::Page) {
+pub fn kunmap_atomic<G, S, P>(guard: G) -> (S, P)
+where
+    G: AtomicGuard<Slot = S, Page = P>,
+{
     guard.unmap()
 }
 
@@ -188,6 +191,7 @@ where
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<'cx, K, S, P> AtomicGuard for KmapAtomic<'cx, K, S, P>
 where
     K: Kernel,

@@ -23,7 +23,8 @@
 //! Nmi          nmi                -
 //! ```
 //!
-//! Everything that may sleep, wait, or fault on user memory takes `&mut Task`, in the kernel as in this crate. Every atomic
+//! Everything that may sleep, wait, fault on user memory, or have another CPU run borrowed code takes `&mut Task`, in the kernel as
+//! in this crate. Every atomic
 //! context holds that borrow, so nothing of this can be called under a mapping.
 //!
 //! Forgetting a context (`mem::forget`) leaves preemption or interrupts off. That is a bug, but no slot gets a second owner.
@@ -44,10 +45,17 @@
 use core::marker::PhantomData;
 
 use crate::kernel::Kernel;
-use crate::slot::KmTypes;
+use crate::slot::{KmTypes, StaysHere};
 
 /// Not `Send`, not `Sync` (I2), no longer than `'cx`.
-type Here<'cx, K> = PhantomData<(*mut (), &'cx mut K)>;
+struct Here<'cx, K> {
+    _cpu: StaysHere,
+    _context: PhantomData<&'cx mut K>,
+}
+
+impl<K> Here<'_, K> {
+    const NEW: Self = Self { _cpu: StaysHere::NEW, _context: PhantomData };
+}
 
 /// The tokens of kernel `K` in each kind of context.
 type AtomicSlots<'cx, K> = <<K as Kernel>::KmTypes as KmTypes>::Atomic<'cx, K>;
@@ -65,7 +73,7 @@ macro_rules! entry_context {
             $(#[$enter_meta])*
             #[inline]
             pub unsafe fn enter<R>(f: impl FnOnce(&mut $name<'_, K>) -> R) -> R {
-                f(&mut $name(PhantomData))
+                f(&mut $name(Here::NEW))
             }
         }
     };
@@ -120,7 +128,7 @@ impl<K: Kernel> Task<'_, K> {
     #[inline]
     pub fn atomic(&mut self) -> Atomic<'_, K> {
         K::preempt_disable();
-        Atomic(PhantomData)
+        Atomic(Here::NEW)
     }
 }
 
@@ -214,7 +222,7 @@ impl<K: Kernel> BhOff<'_, K> {
     #[inline]
     fn begin() -> Self {
         K::bh_disable();
-        BhOff(PhantomData)
+        BhOff(Here::NEW)
     }
 
     /// The tokens of this context, each once, and with them the right to go deeper.
@@ -243,13 +251,13 @@ impl<K: Kernel> Drop for BhOff<'_, K> {
 #[must_use = "interrupts are on again as soon as the context is dropped"]
 pub struct IrqsOff<'cx, K: Kernel> {
     were_on: bool,
-    here: Here<'cx, K>,
+    _here: Here<'cx, K>,
 }
 
 impl<K: Kernel> IrqsOff<'_, K> {
     #[inline]
     fn begin() -> Self {
-        IrqsOff { were_on: K::irq_save(), here: PhantomData }
+        IrqsOff { were_on: K::irq_save(), _here: Here::NEW }
     }
 
     /// The tokens of this context, each once.
@@ -277,7 +285,7 @@ impl<K: Kernel> AtomicDeeper<'_, K> {
     #[doc(hidden)]
     #[inline]
     pub const unsafe fn new() -> Self {
-        AtomicDeeper(PhantomData)
+        AtomicDeeper(Here::NEW)
     }
 
     /// As [`Atomic::bh_off`].
@@ -302,7 +310,7 @@ impl<K: Kernel> SoftirqDeeper<'_, K> {
     #[doc(hidden)]
     #[inline]
     pub const unsafe fn new() -> Self {
-        SoftirqDeeper(PhantomData)
+        SoftirqDeeper(Here::NEW)
     }
 
     /// As [`BhOff::irqs_off`].

@@ -42,9 +42,11 @@ pub struct Fixmap<const TABLES: usize>([PageTable; TABLES]);
 impl<const TABLES: usize> Fixmap<TABLES> {
     /// Empty tables for the kernel `K`.
     ///
-    /// Does not compile if the slots of all CPUs do not fit into `TABLES` tables, or if the window is not aligned.
+    /// As the value of a `static`, it does not compile if the slots of all CPUs do not fit into `TABLES` tables, or if the
+    /// window is not aligned. Elsewhere it panics, and [`kmap_atomic`](crate::kmap_atomic) for such a kernel does not compile.
+    #[track_caller]
     pub const fn new<K: Kernel<Fixmap = Self>>() -> Self {
-        const { Window::<K>::CHECKED };
+        Window::<K>::check();
         Self([const { PageTable::empty() }; TABLES])
     }
 
@@ -91,7 +93,11 @@ impl<K: Kernel> Window<K> {
     const ENTRIES: usize = <K::Fixmap as FixmapTables>::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
 
     /// I9.
-    const CHECKED: () = {
+    const CHECKED: () = Self::check();
+
+    /// I9. Reports the caller's line.
+    #[track_caller]
+    const fn check() {
         let span = <K::Paging as Paging>::ENTRIES_PER_TABLE * PAGE_SIZE;
         if !K::FIXMAP_BASE.is_multiple_of(span) {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " is not a multiple of what one page table covers, ", {#X}: span);
@@ -113,7 +119,7 @@ impl<K: Kernel> Window<K> {
                 Self::ENTRIES,
             );
         }
-    };
+    }
 
     /// The address of slot `S` on this CPU, and its entry.
     #[inline]

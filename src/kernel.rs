@@ -37,6 +37,8 @@ use crate::slot::KmTypes;
 ///   on this CPU.
 /// - [ ] After [`irq_save`](Self::irq_save), no maskable interrupt is served on this CPU until the matching
 ///   [`irq_restore`](Self::irq_restore).
+/// - [ ] Nothing that safe code can do runs borrowed code on another CPU, or lends it to another thread, without `&mut Task`: the
+///   bytes of an atomic mapping are borrowed from it, and another CPU would keep its translation.
 /// - [ ] Nothing else that safe code can do ends these states early. (Lock guards that restore a saved interrupt flag can be
 ///   dropped out of order: let them count how often interrupts were turned off, as `preempt_disable` does.)
 ///

@@ -21,6 +21,10 @@ use crate::kernel::Kernel;
 /// # Safety
 /// Implemented by [`km_types!`](crate::km_types) only: within a set, no two slot types have the same index, and each
 /// belongs to one context.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a slot type",
+    note = "slot types are declared by `km_types!`; Linux's are in `highmem::linux`"
+)]
 pub unsafe trait KmType: 'static {
     /// The set it belongs to.
     type Set: KmTypes;
@@ -35,6 +39,10 @@ pub unsafe trait KmType: 'static {
 /// # Safety
 /// Implemented by [`km_types!`](crate::km_types) only: each struct of tokens holds each slot type of its group once, and
 /// no slot type is in two groups.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a set of slot types",
+    note = "a set is the type `Set` in a module that `km_types!` declares, as `highmem::linux::Set`"
+)]
 pub unsafe trait KmTypes: Sized + 'static {
     /// How many slots each CPU has.
     type Count: Unsigned;
@@ -69,13 +77,27 @@ pub unsafe trait KmTypes: Sized + 'static {
     unsafe fn nmi<'cx, K: Kernel<KmTypes = Self>>() -> Self::Nmi<'cx, K>;
 }
 
+/// Makes what holds it neither `Send` nor `Sync` (I2). It takes no memory, and no alignment.
+///
+/// Not a `PhantomData`, for the sake of the message: "`*mut ThisCpu` cannot be sent between threads safely", and then the token.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+pub(crate) struct StaysHere([*mut ThisCpu; 0]);
+
+impl StaysHere {
+    pub(crate) const NEW: Self = Self([]);
+}
+
+/// Named in messages only.
+pub(crate) enum ThisCpu {}
+
 /// The token of slot `S` on this CPU: whoever has it may map one page there.
 ///
 /// It takes no memory. It cannot be made, copied or sent to another CPU; a [context](crate::context) hands it out.
-#[must_use = "a slot is of use only to `kmap_atomic`"]
 pub struct Slot<'cx, K, S> {
-    /// Not `Send`, not `Sync` (I2); as long as the borrow of the context.
-    context: PhantomData<(*mut (), &'cx mut ())>,
+    _cpu: StaysHere,
+    /// As long as the borrow of the context.
+    context: PhantomData<&'cx mut ()>,
     types: PhantomData<fn() -> (K, S)>,
 }
 
@@ -85,7 +107,7 @@ impl<K, S> Slot<'_, K, S> {
     #[doc(hidden)]
     #[inline]
     pub const unsafe fn new() -> Self {
-        Slot { context: PhantomData, types: PhantomData }
+        Slot { _cpu: StaysHere::NEW, context: PhantomData, types: PhantomData }
     }
 
     /// Lends the slot: a guard made of the lent token gives the slot back when it is dropped.
@@ -140,14 +162,14 @@ macro_rules! km_types {
         $(#[$meta])*
         #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
-            $crate::km_types!(@types $crate::typenum::U0;
+            $crate::km_types!(@types unsafe $crate::typenum::U0;
                 $($($(#[$atomic_meta])* $Atomic)*)?
                 $($($(#[$softirq_meta])* $Softirq)*)?
                 $($($(#[$irqsoff_meta])* $IrqsOff)*)?
                 $($($(#[$nmi_meta])* $Nmi)*)?
             );
 
-            $crate::km_types!(@tokens
+            $crate::km_types!(@tokens unsafe
                 /// The tokens of a task that cannot be preempted.
                 AtomicSlots {
                     $($($atomic: $Atomic,)*)?
@@ -155,7 +177,7 @@ macro_rules! km_types {
                     deeper: [$crate::context::AtomicDeeper<'cx, K>],
                 }
             );
-            $crate::km_types!(@tokens
+            $crate::km_types!(@tokens unsafe
                 /// The tokens of a softirq, and of a task that keeps softirqs out.
                 SoftirqSlots {
                     $($($softirq: $Softirq,)*)?
@@ -163,11 +185,11 @@ macro_rules! km_types {
                     deeper: [$crate::context::SoftirqDeeper<'cx, K>],
                 }
             );
-            $crate::km_types!(@tokens
+            $crate::km_types!(@tokens unsafe
                 /// The tokens of whoever runs with interrupts off.
                 IrqsOffSlots { $($($irqsoff: $IrqsOff,)*)? }
             );
-            $crate::km_types!(@tokens
+            $crate::km_types!(@tokens unsafe
                 /// The tokens of a non-maskable interrupt.
                 NmiSlots { $($($nmi: $Nmi,)*)? }
             );
@@ -216,8 +238,9 @@ macro_rules! km_types {
         }
     };
 
-    // One slot type after the other, each with the next index; then their number.
-    (@types $index:ty; $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
+    // One slot type after the other, each with the next index; then their number. These rules keep the promises of the traits
+    // only together, so that to use one by itself takes an `unsafe`.
+    (@types unsafe $index:ty; $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $name;
@@ -227,15 +250,15 @@ macro_rules! km_types {
             type Index = $index;
             const NAME: &'static str = stringify!($name);
         }
-        $crate::km_types!(@types $crate::typenum::Add1<$index>; $($rest)*);
+        $crate::km_types!(@types unsafe $crate::typenum::Add1<$index>; $($rest)*);
     };
-    (@types $index:ty;) => {
+    (@types unsafe $index:ty;) => {
         /// How many slots each CPU has.
         pub type Count = $index;
     };
 
     // A struct of tokens, and for some of them a way deeper.
-    (@tokens
+    (@tokens unsafe
         $(#[$meta:meta])*
         $name:ident {
             $($field:ident: $slot:ident,)*
@@ -245,7 +268,7 @@ macro_rules! km_types {
         $(#[$meta])*
         #[non_exhaustive]
         pub struct $name<'cx, K: $crate::Kernel<KmTypes = Set>> {
-            $(#[doc = concat!("The token of [`", stringify!($slot), "`].")] pub $field: $crate::Slot<'cx, K, $slot>,)*
+            $(#[doc = concat!("The token of [`", stringify!($slot), "`].")] pub $field: $crate::Slot<'cx, K, self::$slot>,)*
             $($(#[$deeper_meta])* pub deeper: $deeper,)?
             borrow: ::core::marker::PhantomData<&'cx mut K>,
         }
@@ -257,13 +280,20 @@ macro_rules! km_types {
             unsafe fn new() -> Self {
                 Self {
                     // SAFETY: I1: the caller's promise, passed on to each token.
-                    $($field: unsafe { $crate::Slot::<'cx, K, $slot>::new() },)*
+                    $($field: unsafe { $crate::Slot::<'cx, K, self::$slot>::new() },)*
                     // SAFETY: I1: the caller's promise, passed on.
                     $(deeper: unsafe { <$deeper>::new() },)?
                     borrow: ::core::marker::PhantomData,
                 }
             }
         }
+    };
+
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "expected `pub mod NAME { atomic { field: Type, .. } softirq { .. } irqsoff { .. } nmi { .. } }`: \
+             groups may be left out, but are in this order"
+        );
     };
 }
 

@@ -41,3 +41,14 @@ fn each_misuse_has_a_passing_twin_and_a_recorded_message() {
     assert_eq!(misuses, names("pass", "rs"));
     assert_eq!(misuses, names("fail", "stderr"));
 }
+
+#[test]
+fn the_readme_quotes_the_compiler() {
+    let readme = include_str!("../README.md");
+    let message = include_str!("../ui-tests/fail/unmap_a_page.stderr");
+    let (_, quote) = readme.split_once("```text\nerror").expect("the README quotes an error");
+    let (quote, _) = quote.split_once("```").expect("the quotation ends");
+    for line in format!("error{quote}").lines() {
+        assert!(message.lines().any(|said| said == line), "the compiler does not say `{line}`");
+    }
+}

@@ -3,18 +3,46 @@
 #![allow(dead_code, unused_imports)]
 
 use std::cell::UnsafeCell;
+use std::future::poll_fn;
+use std::mem;
+use std::pin::pin;
 use std::ptr::NonNull;
+use std::sync::Mutex;
+use std::task::{Context, Poll, Waker};
 
 pub use highmem::linux::{BounceRead, Irq0, Irq1, Set, Softirq0, User0, User1};
 pub use highmem::paging::Pae;
 pub use highmem::{
-    Atomic, BhOff, Fixmap, HardIrq, IrqsOff, Kernel, KmType, KmapAtomic, Nmi, Page, PageBytes, Pfn, Slot, Softirq, kmap_atomic,
-    kunmap_atomic,
+    Atomic, BhOff, Fixmap, HardIrq, IrqsOff, Kernel, KmType, KmapAtomic, Nmi, Page, PageBytes, Pfn, Slot, Softirq,
+    kmap_atomic, kunmap_atomic,
 };
 
 pub type Task<'e> = highmem::Task<'e, MyKernel>;
 pub type Frame = highmem::Frame<Pae>;
 pub type SharedFrame = highmem::SharedFrame<Pae>;
+
+/// The functions of a kernel that is a process, in which nothing comes in between.
+macro_rules! kernel_of_a_process {
+    () => {
+        fn cpu() -> usize {
+            0
+        }
+        fn preempt_disable() {}
+        unsafe fn preempt_enable() {}
+        unsafe fn bh_enable() {}
+        fn irq_save() -> bool {
+            true
+        }
+        unsafe fn irq_restore(_were_on: bool) {}
+        fn no_execute() -> bool {
+            true
+        }
+        fn direct_map(pfn: highmem::Pfn<highmem::paging::Pae>) -> Option<std::ptr::NonNull<highmem::PageBytes>> {
+            $crate::prelude::direct_map(pfn)
+        }
+    };
+}
+pub(crate) use kernel_of_a_process;
 
 pub struct MyKernel;
 
@@ -39,22 +67,13 @@ unsafe impl Kernel for MyKernel {
     fn fixmap() -> &'static Fixmap<1> {
         &FIXMAP
     }
-    fn cpu() -> usize {
-        0
-    }
-    fn preempt_disable() {}
-    fn preempt_enable() {}
-    fn irq_save() -> bool {
-        true
-    }
-    fn irq_restore(_were_on: bool) {}
-    fn no_execute() -> bool {
-        true
-    }
-    fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
-        assert!(pfn.number() < FRAMES);
-        NonNull::new(MEMORY.0.get().cast::<PageBytes>().wrapping_add(pfn.number()))
-    }
+    kernel_of_a_process!();
+}
+
+/// Where the frames are.
+pub fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+    assert!(pfn.number() < FRAMES);
+    NonNull::new(MEMORY.0.get().cast::<PageBytes>().wrapping_add(pfn.number()))
 }
 
 /// Runs `f` as a thread of the kernel.
@@ -96,4 +115,47 @@ pub fn wait(_task: &mut Task<'_>) {}
 /// Copies from a user address. May fault, and sleep until the page is there.
 pub fn copy_from_user(_task: &mut Task<'_>, to: &mut [u8], _from: usize) {
     to.fill(1);
+}
+
+/// Puts a value into the queue of another CPU.
+pub fn send_to_another_cpu<T: Send>(_value: T) {}
+
+/// A variable of the kernel, under a lock.
+pub struct Global<T>(Mutex<Option<T>>);
+
+// SAFETY: the lock gives the value to one CPU at a time.
+unsafe impl<T: Send> Sync for Global<T> {}
+
+impl<T> Global<T> {
+    pub const fn empty() -> Self {
+        Self(Mutex::new(None))
+    }
+    pub fn put(&self, value: T) {
+        *self.0.lock().unwrap() = Some(value);
+    }
+    pub fn take(&self) -> Option<T> {
+        self.0.lock().unwrap().take()
+    }
+}
+
+/// Runs `f` on another CPU, and waits for it. Takes the task, as everything that runs borrowed code elsewhere.
+pub fn on_another_cpu(_task: &mut Task<'_>, f: impl FnOnce() + Send) {
+    std::thread::scope(|scope| scope.spawn(f).join().unwrap());
+}
+
+/// Runs a future, each time it goes on on whatever CPU is free.
+pub fn run_on_any_cpu(future: impl Future<Output = ()> + Send) {
+    run_here(future);
+}
+
+/// Runs a future on this thread.
+pub fn run_here(future: impl Future<Output = ()>) {
+    let mut future = pin!(future);
+    while future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {}
+}
+
+/// Waits for the timer.
+pub async fn next_tick() {
+    let mut waited = false;
+    poll_fn(|_| if mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }

@@ -1,0 +1,20 @@
+//! A guard is kept over an `.await` that needs the task: whatever waits for the task may sleep.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+async fn next_event(task: &mut Task<'_>) {
+    wait(task);
+}
+
+async fn checksum(task: &mut Task<'_>, page: &Frame) -> u8 {
+    let mut atomic = task.atomic();
+    let mapped = kmap_atomic(atomic.slots().user0, page);
+    next_event(task).await;
+    mapped[0]
+}
+
+fn main() {
+    let page = frame(0);
+    thread(|task| run_here(async { assert_eq!(checksum(task, &page).await, 0) }));
+}

@@ -1,0 +1,15 @@
+//! The context is ended before the guard goes out of scope, though nobody looks at its bytes again: it is unmapped with
+//! preemption on.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+        drop(atomic);
+    });
+}

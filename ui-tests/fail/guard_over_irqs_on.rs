@@ -1,0 +1,13 @@
+//! A handler turns interrupts on under a mapping: the next handler uses the same slot.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    interrupt(|irq| {
+        let mut mapped = kmap_atomic(irq.slots().irq0, &mut page);
+        mapped.fill(0);
+        irq.with_irqs_on(|| ());
+    });
+}

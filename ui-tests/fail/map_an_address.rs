@@ -1,0 +1,12 @@
+//! A physical address is mapped.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let page = 0x1000_u64;
+        let _mapped = kmap_atomic(atomic.slots().user0, page);
+    });
+}

@@ -1,0 +1,15 @@
+//! The page that a guard owns is mapped a second time, and the first mapping written while the second is read.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let mut owner = kmap_atomic(slots.user0, frame(0));
+        let reader = kmap_atomic(slots.user1, owner.page());
+        owner.fill(1);
+        assert_eq!(reader[0], 0);
+    });
+}

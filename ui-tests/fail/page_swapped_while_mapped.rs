@@ -1,0 +1,15 @@
+//! Two pages are swapped while one of them is mapped for reading.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let (mut old, mut new) = (frame(0), frame(1));
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mapped = kmap_atomic(atomic.slots().user0, &old);
+        std::mem::swap(&mut old, &mut new);
+        assert_eq!(mapped[0], 0);
+        assert_eq!(mapped.pfn().number(), 1);
+    });
+}

@@ -1,0 +1,14 @@
+//! A token is cloned.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let slot = atomic.slots().user0;
+        kmap_atomic(slot.clone(), &mut page).fill(0);
+        kmap_atomic(slot, &mut page).fill(1);
+    });
+}

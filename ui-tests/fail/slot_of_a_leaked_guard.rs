@@ -1,0 +1,15 @@
+//! A guard is leaked to have its slot back while its bytes stay in use.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let (mut one, mut two) = (frame(0), frame(1));
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut slot = atomic.slots().user0;
+        let leaked = Box::leak(Box::new(kmap_atomic(slot.reborrow(), &mut one)));
+        kmap_atomic(slot, &mut two).fill(2);
+        leaked.fill(1);
+    });
+}

@@ -1,0 +1,12 @@
+//! A softirq slot in a task that softirqs can interrupt.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        kmap_atomic(atomic.slots().softirq0, &mut page).fill(0);
+    });
+}

@@ -1,0 +1,15 @@
+//! The guard is used after unmap.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        let (_slot, page) = kunmap_atomic(mapped);
+        mapped[0] = 1;
+        assert_eq!(page.pfn().number(), 0);
+    });
+}

@@ -1,0 +1,13 @@
+//! User memory is copied to by `write_at`.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = user_frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.write_at(0, &[0; 4096]).unwrap();
+    });
+}

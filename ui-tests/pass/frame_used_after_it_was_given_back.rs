@@ -1,0 +1,14 @@
+//! A frame is given back after it was mapped.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        kmap_atomic(atomic.slots().user0, &mut page).fill(0);
+        drop(atomic);
+        free(page);
+    });
+}

@@ -1,0 +1,14 @@
+//! A guard is declared after its context.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped;
+        mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+    });
+}

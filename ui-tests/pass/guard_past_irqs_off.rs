@@ -1,0 +1,16 @@
+//! Interrupts stay off until the guard is gone.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut irqs_off = atomic.irqs_off();
+        let mut mapped = kmap_atomic(irqs_off.slots().irq0, &mut page);
+        mapped.fill(0);
+        drop(mapped);
+        drop(irqs_off);
+    });
+}

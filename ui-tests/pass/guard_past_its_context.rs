@@ -1,0 +1,15 @@
+//! The guard is dropped, then the context.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+        drop(mapped);
+        drop(atomic);
+    });
+}

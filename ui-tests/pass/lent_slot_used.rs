@@ -1,0 +1,17 @@
+//! A slot is used when the guard that had it on loan is gone.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let (one, mut two) = (frame(0), frame(1));
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut slot = atomic.slots().user0;
+        let from = kmap_atomic(slot.reborrow(), &one);
+        let first = from[0];
+        drop(from);
+        let mut to = kmap_atomic(slot, &mut two);
+        to[0] = first;
+    });
+}

@@ -1,0 +1,20 @@
+//! The kernel's own page type becomes mappable by a promise.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+struct SwapPage(Frame);
+
+// SAFETY: the frame belongs to this value alone, which cannot be cloned.
+unsafe impl Page for SwapPage {
+    type Paging = Pae;
+    type Access = highmem::page::ReadWrite;
+
+    fn pfn(&self) -> Pfn<Pae> {
+        self.0.pfn()
+    }
+}
+
+fn main() {
+    thread(|task| kmap_atomic(task.atomic().slots().user0, SwapPage(frame(0))).fill(0));
+}

@@ -1,0 +1,15 @@
+//! The guard itself is passed to unmap, and gives the page back.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        mapped.fill(0);
+        let (_slot, page) = kunmap_atomic(mapped);
+        assert_eq!(page.pfn().number(), 0);
+    });
+}

@@ -1,0 +1,15 @@
+//! A structure that can be written through `&` is asked for from a page that is mapped to be written.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+        let users = mapped.view_mut::<AtomicU32>(0).unwrap();
+        assert_eq!(users.fetch_add(1, Ordering::Relaxed), 0);
+    });
+}

@@ -1,0 +1,12 @@
+//! `&mut page` is an exclusive borrow of the page.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        kmap_atomic(atomic.slots().user0, &mut page).fill(0);
+    });
+}
