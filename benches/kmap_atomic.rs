@@ -19,7 +19,7 @@ kernel::main!(costs);
 const ROUNDS: u32 = 10_000;
 
 fn costs(task: &mut Task<'_>) {
-    let mut high = frames::alloc(Zone::Above4G).or_else(|| frames::alloc(Zone::High)).expect("a frame of high memory");
+    let mut high = frames::alloc_highmem().expect("a frame of high memory");
     let mut other = frames::alloc(Zone::High).expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 

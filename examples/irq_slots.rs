@@ -7,7 +7,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 
 use highmem::{Page, kmap_atomic};
-use kernel::frames::{self, Frame, Zone};
+use kernel::frames::{self, Frame};
 use kernel::kmap::{HardIrq, Task};
 use kernel::sync::IrqLock;
 use kernel::{println, report, timer};
@@ -35,7 +35,7 @@ static FRAMES: IrqLock<Option<[Frame; 2]>> = IrqLock::new(None);
 fn irq_slots(task: &mut Task<'_>) {
     report::window();
 
-    let frame = || frames::alloc(Zone::Above4G).or_else(|| frames::alloc(Zone::High)).expect("a frame of high memory");
+    let frame = || frames::alloc_highmem().expect("a frame of high memory");
     let (mut source, mut target) = (frame(), frame());
     let irq_frames = [frame(), frame()];
     println!("interrupt: {:?} in Irq0, {:?} in Irq1", irq_frames[0].pfn(), irq_frames[1].pfn());

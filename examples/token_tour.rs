@@ -7,14 +7,14 @@ use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use highmem::linux::{User0, User1};
 use highmem::{Page, ViewError, kmap_atomic, kunmap_atomic};
-use kernel::frames::{self, Frame, Zone};
+use kernel::frames::{self, Frame};
 use kernel::kmap::{HardIrq, Slot, Softirq, Task};
 use kernel::{println, report, softirq, timer};
 
 kernel::main!(token_tour);
 
 fn frame() -> Frame {
-    frames::alloc(Zone::Above4G).or_else(|| frames::alloc(Zone::High)).expect("a frame of high memory")
+    frames::alloc_highmem().expect("a frame of high memory")
 }
 
 /// The kernel begins each thread with a `Task`: the right to sleep. There are no slots in it.

@@ -2,26 +2,30 @@
 //!
 //! A frame is named by its page frame number (pfn), which is its physical address divided by 4096. Lowmem frames have an
 //! address in the direct map, the others have none; frames above 4 GiB have a zone of their own, so that a test can ask
-//! for a frame whose number does not fit into a 32-bit page-table entry.
+//! for a frame whose number does not fit into a 32-bit page-table entry. Without PAE that zone is empty.
 //!
 //! Never handed out: the first MiB, and the kernel's image.
 
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use buddy_system_allocator::FrameAllocator;
 use highmem::page::{Access, ReadWrite, Volatile};
-use highmem::paging::Pae;
+use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page, Pfn};
 
+use crate::kmap::Paging;
 use crate::memory::MemoryMap;
 use crate::paging::{self, LOWMEM_LIMIT};
 use crate::sync::IrqLock;
 
 /// One more than the binary logarithm of the largest block, in frames: 4 GiB.
 const ORDERS: usize = 21;
+
+/// One more than the highest number that this paging mode has for a frame: what lies beyond is not used.
+const PFN_END: usize = 1 << Paging::PFN_BITS;
 
 /// Where a frame lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +43,7 @@ impl Zone {
     pub const ALL: [Self; 3] = [Self::Low, Self::High, Self::Above4G];
 
     /// The zone that a frame number belongs to.
-    pub const fn of(pfn: u32) -> Self {
+    pub const fn of(pfn: usize) -> Self {
         if pfn < Self::High.first() {
             Self::Low
         } else if pfn < Self::Above4G.first() {
@@ -49,21 +53,26 @@ impl Zone {
         }
     }
 
+    /// Whether this paging mode has numbers for the frames of the zone: without PAE, none lie above 4 GiB.
+    pub const fn is_reachable(self) -> bool {
+        self.first() < self.end()
+    }
+
     /// The lowest number that a frame in this zone can have.
-    const fn first(self) -> u32 {
+    const fn first(self) -> usize {
         match self {
             Self::Low => 0,
-            Self::High => (LOWMEM_LIMIT / PAGE_SIZE) as u32,
+            Self::High => LOWMEM_LIMIT / PAGE_SIZE,
             Self::Above4G => 1 << 20,
         }
     }
 
     /// The number behind the highest that a frame in this zone can have.
-    const fn end(self) -> u32 {
+    const fn end(self) -> usize {
         match self {
             Self::Low => Self::High.first(),
             Self::High => Self::Above4G.first(),
-            Self::Above4G => u32::MAX,
+            Self::Above4G => PFN_END,
         }
     }
 }
@@ -82,9 +91,9 @@ impl fmt::Display for Zone {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// Frames to hand out now.
-    pub free: u32,
+    pub free: usize,
     /// Frames in all.
-    pub total: u32,
+    pub total: usize,
 }
 
 struct Frames {
@@ -100,14 +109,14 @@ impl Frames {
 
 /// Indexed by [`Zone`].
 static ZONES: [IrqLock<Frames>; 3] = [const { IrqLock::new(Frames::new()) }; 3];
-static HIGHEST: AtomicU32 = AtomicU32::new(0);
+static HIGHEST: AtomicUsize = AtomicUsize::new(0);
 
 /// A frame of RAM that belongs to this value, and goes back to its zone when it is dropped.
 ///
 /// As it comes from [`alloc()`], nobody else touches its bytes. After [`share`](Self::share) others may.
 #[derive(Debug)]
 pub struct Frame<A = ReadWrite> {
-    pfn: Pfn<Pae>,
+    pfn: Pfn<Paging>,
     access: PhantomData<A>,
 }
 
@@ -117,11 +126,11 @@ pub type SharedFrame = Frame<Volatile>;
 // SAFETY: a frame that the allocator has handed out is RAM, and nobody else's until it is dropped. It is not `Clone`. With
 // `ReadWrite` there has been no other user; `Volatile` allows them.
 unsafe impl<A: Access> Page for Frame<A> {
-    type Paging = Pae;
+    type Paging = Paging;
     type Access = A;
 
     #[inline]
-    fn pfn(&self) -> Pfn<Pae> {
+    fn pfn(&self) -> Pfn<Paging> {
         self.pfn
     }
 }
@@ -146,7 +155,7 @@ impl Frame {
 impl<A> Drop for Frame<A> {
     fn drop(&mut self) {
         let number = self.pfn.number();
-        ZONES[Zone::of(number as u32) as usize].with(|frames| {
+        ZONES[Zone::of(number) as usize].with(|frames| {
             frames.allocator.dealloc(number, 1);
             frames.stats.free += 1;
         });
@@ -158,9 +167,14 @@ pub fn alloc(zone: Zone) -> Option<Frame> {
     take(zone, |allocator| allocator.alloc(1))
 }
 
+/// Takes a frame that has no address: one above 4 GiB, if there is one.
+pub fn alloc_highmem() -> Option<Frame> {
+    alloc(Zone::Above4G).or_else(|| alloc(Zone::High))
+}
+
 /// Takes the frame with this number; `None` if it is not free.
-pub fn alloc_at(number: u32) -> Option<Frame> {
-    take(Zone::of(number), |allocator| allocator.alloc_at(number as usize, 1))
+pub fn alloc_at(number: usize) -> Option<Frame> {
+    take(Zone::of(number), |allocator| allocator.alloc_at(number, 1))
 }
 
 fn take(zone: Zone, from: impl FnOnce(&mut FrameAllocator<ORDERS>) -> Option<usize>) -> Option<Frame> {
@@ -177,8 +191,8 @@ pub fn stats(zone: Zone) -> Stats {
     ZONES[zone as usize].with(|frames| frames.stats)
 }
 
-/// The highest number that a frame of RAM has, handed out or not.
-pub fn highest_pfn() -> u32 {
+/// The highest number that a frame of RAM within reach has, handed out or not.
+pub fn highest_pfn() -> usize {
     HIGHEST.load(Ordering::Relaxed)
 }
 
@@ -187,7 +201,7 @@ pub(crate) fn init(map: &MemoryMap) {
     let first_free = frame_at_or_after(paging::virt_to_phys(paging::image().end));
     for region in map.ram() {
         let start = frame_at_or_after(region.start);
-        let end = (region.end() / PAGE_SIZE as u64) as u32;
+        let end = (region.end() / PAGE_SIZE as u64).min(PFN_END as u64) as usize;
         if start >= end {
             continue;
         }
@@ -198,16 +212,16 @@ pub(crate) fn init(map: &MemoryMap) {
     }
 }
 
-fn add(zone: Zone, start: u32, end: u32) {
+fn add(zone: Zone, start: usize, end: usize) {
     if start < end {
         ZONES[zone as usize].with(|frames| {
-            frames.allocator.add_frame(start as usize, end as usize);
+            frames.allocator.add_frame(start, end);
             frames.stats.free += end - start;
             frames.stats.total += end - start;
         });
     }
 }
 
-fn frame_at_or_after(phys: u64) -> u32 {
-    phys.div_ceil(PAGE_SIZE as u64) as u32
+fn frame_at_or_after(phys: u64) -> usize {
+    phys.div_ceil(PAGE_SIZE as u64).min(PFN_END as u64) as usize
 }

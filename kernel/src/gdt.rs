@@ -7,6 +7,8 @@ use x86::segmentation::{
     SegmentSelector, load_cs, load_ds, load_es, load_fs, load_gs, load_ss,
 };
 
+use crate::arch;
+
 /// The code segment.
 pub const CODE: SegmentSelector = SegmentSelector::new(1, Ring::Ring0);
 /// The data segment.
@@ -22,7 +24,7 @@ pub fn init() {
     let gdt = GDT.call_once(|| {
         let code: DescriptorBuilder = DescriptorBuilder::code_descriptor(0u32, WHOLE, CodeSegmentType::ExecuteRead);
         let data: DescriptorBuilder = DescriptorBuilder::data_descriptor(0u32, WHOLE, DataSegmentType::ReadWrite);
-        [Descriptor::NULL, flat(code), flat(data)]
+        [Descriptor::NULL, flat(arch::code_segment(code)), flat(data.db())]
     });
     // SAFETY: the table is static, and its segments say what the ones in use say.
     unsafe {
@@ -38,5 +40,5 @@ pub fn init() {
 }
 
 fn flat(segment: DescriptorBuilder) -> Descriptor {
-    segment.present().dpl(Ring::Ring0).limit_granularity_4kb().db().finish()
+    segment.present().dpl(Ring::Ring0).limit_granularity_4kb().finish()
 }

@@ -1,7 +1,7 @@
 //! The interrupt gates: 256 of them, each with a stub that makes all stack frames alike.
 //!
 //! Some exceptions push an error code and some do not; an interrupt must give back every register, and compiled code
-//! wants the direction flag clear and the stack aligned. The stubs see to that, and call
+//! wants the direction flag clear and the stack aligned. The stubs and `trap_common`, where they lead, see to that, and call
 //! [`trap::entry`](crate::trap::entry) with the frame.
 //!
 //! All gates are interrupt gates: a handler starts with interrupts off.
@@ -11,9 +11,10 @@ use core::ffi::c_void;
 
 use x86::Ring;
 use x86::dtables::{DescriptorTablePointer, lidt};
-use x86::segmentation::{BuildDescriptor, Descriptor, DescriptorBuilder, GateDescriptorBuilder};
+use x86::segmentation::{BuildDescriptor, DescriptorBuilder, GateDescriptorBuilder};
 
-use crate::{gdt, trap};
+use crate::arch::{Gate, GateAddress};
+use crate::gdt;
 
 const VECTORS: usize = 256;
 
@@ -21,40 +22,23 @@ const VECTORS: usize = 256;
 const STUB_SIZE: usize = 16;
 
 global_asm!(
-    r#"
-    .pushsection .text.trap, "ax", @progbits
-    .balign {size}
-    .globl trap_stubs
-trap_stubs:
-    .set vector, 0
-    .rept {vectors}
-    .balign {size}
-    .if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)
-    pushl $0                                # in place of an error code
-    .endif
-    pushl $vector
-    jmp trap_common
-    .set vector, vector + 1
-    .endr
-
-trap_common:                                # TrapFrame is this, from the top of the stack
-    pushal
-    movl %esp, %ebp
-    cld
-    andl $-16, %esp
-    subl $12, %esp
-    pushl %ebp
-    call {entry}
-    movl %ebp, %esp
-    popal
-    addl $8, %esp                           # vector, error code
-    iretl
-    .popsection
-    "#,
+    ".pushsection .text.trap, \"ax\", @progbits",
+    ".balign {size}",
+    ".globl trap_stubs",
+    "trap_stubs:",
+    ".set vector, 0",
+    ".rept {vectors}",
+    ".balign {size}",
+    ".if !(vector == 8 || (vector >= 10 && vector <= 14) || vector == 17 || vector == 21 || vector == 29 || vector == 30)",
+    "push 0", // in place of an error code
+    ".endif",
+    "push vector",
+    "jmp trap_common",
+    ".set vector, vector + 1",
+    ".endr",
+    ".popsection",
     size = const STUB_SIZE,
     vectors = const VECTORS,
-    entry = sym trap::entry,
-    options(att_syntax)
 );
 
 unsafe extern "C" {
@@ -62,14 +46,14 @@ unsafe extern "C" {
     static STUBS: c_void;
 }
 
-static IDT: spin::Once<[Descriptor; VECTORS]> = spin::Once::new();
+static IDT: spin::Once<[Gate; VECTORS]> = spin::Once::new();
 
 /// Fills and loads the table.
 pub fn init() {
     let idt = IDT.call_once(|| {
         core::array::from_fn(|vector| {
             let stub = &raw const STUBS as usize + vector * STUB_SIZE;
-            let gate: DescriptorBuilder = DescriptorBuilder::interrupt_descriptor(gdt::CODE, stub as u32);
+            let gate: DescriptorBuilder = DescriptorBuilder::interrupt_descriptor(gdt::CODE, stub as GateAddress);
             gate.present().dpl(Ring::Ring0).finish()
         })
     });

@@ -7,13 +7,12 @@
 //! A handler gets its [`HardIrq`] context, which lends the interrupt slots; it runs after the end-of-interrupt, so that it may
 //! have interrupts on again ([`highmem::HardIrq::with_irqs_on`]).
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
-use x86::current::eflags::{self, EFlags};
-
+use crate::arch::{self, Flags};
 use crate::kmap::HardIrq;
 use crate::sync::IrqLock;
-use crate::{pic, softirq};
+use crate::{cpu, pic, softirq};
 
 /// Number of interrupt lines of the two controllers.
 pub const LINES: usize = 16;
@@ -21,19 +20,10 @@ pub const LINES: usize = 16;
 /// What runs on an interrupt.
 pub type Handler = fn(&mut HardIrq<'_>);
 
-/// How many want interrupts off.
-static OFF_COUNT: AtomicU32 = AtomicU32::new(0);
-
-/// Whether interrupts were on when the first of them came.
-static WERE_ON: AtomicBool = AtomicBool::new(false);
-
-/// How many interrupt handlers are running, one interrupting the other.
-static DEPTH: AtomicU32 = AtomicU32::new(0);
-
 static HANDLERS: IrqLock<[Option<Handler>; LINES]> = IrqLock::new([None; LINES]);
 
 fn enable() {
-    // SAFETY: ring 0, and all gates are filled. I1: `OFF_COUNT` says that nobody wants interrupts off.
+    // SAFETY: ring 0, and all gates are filled. I1: `irqs_off` says that nobody wants interrupts off.
     unsafe { x86::irq::enable() }
 }
 
@@ -44,27 +34,28 @@ fn disable() {
 
 /// Whether interrupts are on.
 pub fn enabled() -> bool {
-    // SAFETY: reads a register.
-    unsafe { eflags::read() }.contains(EFlags::FLAGS_IF)
+    arch::flags().contains(Flags::FLAGS_IF)
 }
 
 /// Turns interrupts off until the matching [`restore`], and says whether they were on.
 pub(crate) fn save() -> bool {
     let were_on = enabled();
     disable();
-    let count = OFF_COUNT.load(Relaxed);
+    let cpu = cpu::this();
+    let count = cpu.irqs_off.load(Relaxed);
     if count == 0 {
-        WERE_ON.store(were_on, Relaxed);
+        cpu.irqs_were_on.store(were_on, Relaxed);
     }
-    OFF_COUNT.store(count + 1, Relaxed);
+    cpu.irqs_off.store(count + 1, Relaxed);
     were_on
 }
 
 /// Ends a [`save`]; the last one turns interrupts on if they were on before the first.
 pub(crate) fn restore() {
-    let count = OFF_COUNT.load(Relaxed) - 1;
-    OFF_COUNT.store(count, Relaxed);
-    if count == 0 && WERE_ON.load(Relaxed) {
+    let cpu = cpu::this();
+    let count = cpu.irqs_off.load(Relaxed) - 1;
+    cpu.irqs_off.store(count, Relaxed);
+    if count == 0 && cpu.irqs_were_on.load(Relaxed) {
         enable();
     }
 }
@@ -84,7 +75,7 @@ pub fn in_interrupt() -> bool {
 
 /// How many interrupt handlers are running, one interrupting the other.
 pub fn depth() -> u32 {
-    DEPTH.load(Relaxed)
+    cpu::this().irq_depth.load(Relaxed)
 }
 
 /// Calls `handler` on every interrupt on `line` from now on, in place of an earlier handler.
@@ -100,7 +91,7 @@ pub fn set_handler(line: u8, handler: Handler) {
 
 /// Turns interrupts on for the first time.
 pub(crate) fn init() {
-    assert_eq!(OFF_COUNT.load(Relaxed), 0);
+    assert_eq!(cpu::this().irqs_off.load(Relaxed), 0);
     enable();
 }
 
@@ -109,18 +100,19 @@ pub(crate) fn dispatch(line: u8) {
     if pic::is_spurious(line) {
         return;
     }
+    let cpu = cpu::this();
     // The processor has turned interrupts off, which were on: this counts as a `save`.
-    assert_eq!(OFF_COUNT.swap(1, Relaxed), 0, "an interrupt while interrupts are off");
-    WERE_ON.store(true, Relaxed);
-    DEPTH.fetch_add(1, Relaxed);
+    assert_eq!(cpu.irqs_off.swap(1, Relaxed), 0, "an interrupt while interrupts are off");
+    cpu.irqs_were_on.store(true, Relaxed);
+    cpu.irq_depth.fetch_add(1, Relaxed);
     pic::end_of_interrupt(line);
     if let Some(handler) = HANDLERS.with(|handlers| handlers[usize::from(line)]) {
         // SAFETY: I1: this serves an interrupt, which came because interrupts were on, and they are off now.
         unsafe { HardIrq::enter(handler) };
     }
-    if DEPTH.fetch_sub(1, Relaxed) == 1 {
+    if cpu.irq_depth.fetch_sub(1, Relaxed) == 1 {
         softirq::run_pending();
     }
     // The return from the interrupt turns interrupts on: this counts as the `restore`.
-    assert!(OFF_COUNT.swap(0, Relaxed) == 1 && !enabled(), "an interrupt handler left the interrupt flag changed");
+    assert!(cpu.irqs_off.swap(0, Relaxed) == 1 && !enabled(), "an interrupt handler left the interrupt flag changed");
 }

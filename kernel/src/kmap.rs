@@ -4,19 +4,21 @@
 //! [`boot`](crate::boot), interrupt handlers in [`irq`], softirqs in [`softirq`].
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
 use highmem::machine::X86;
-use highmem::paging::Pae;
 use highmem::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
 use typenum::U1;
 
 use crate::paging::{self, DIRECT_MAP_BASE};
-use crate::{irq, softirq};
+use crate::{arch, cpu, irq, softirq};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
 pub struct ExampleKernel;
+
+/// The paging mode that this kernel is built for.
+pub type Paging = paging::Mode;
 
 /// A thread of this kernel.
 pub type Task<'e> = highmem::Task<'e, ExampleKernel>;
@@ -32,22 +34,19 @@ pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
 /// The page tables behind the window.
 static FIXMAP: Fixmap<1> = Fixmap::new::<ExampleKernel>();
 
-/// How many reasons there are not to switch to another thread.
-static PREEMPT_COUNT: AtomicU32 = AtomicU32::new(0);
-
 // SAFETY: the checklist of `Kernel`.
 // The window: `init` links its one table before the first thread runs, there is one address space, and nobody else uses
-// these addresses. Boot sets CR0.WP and turns PAE on; frames come from the memory map; PCIDs do not exist in 32-bit mode.
+// these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
 // The CPU: there is one, and one thread. Softirqs and interrupts are kept out as their modules say, and both count.
-// Lowmem: the direct map covers all of it, for good, below the window.
+// Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
 unsafe impl Kernel for ExampleKernel {
-    type Paging = Pae;
+    type Paging = Paging;
     type KmTypes = linux::Set;
     type Cpus = U1;
     type Machine = X86;
     type Fixmap = Fixmap<1>;
 
-    const FIXMAP_BASE: usize = 0xFFC0_0000;
+    const FIXMAP_BASE: usize = arch::WINDOW_BASE;
 
     #[inline]
     fn fixmap() -> &'static Fixmap<1> {
@@ -61,12 +60,14 @@ unsafe impl Kernel for ExampleKernel {
 
     #[inline]
     fn preempt_disable() {
-        PREEMPT_COUNT.store(PREEMPT_COUNT.load(Relaxed) + 1, Relaxed);
+        let count = &cpu::this().preempt_count;
+        count.store(count.load(Relaxed) + 1, Relaxed);
     }
 
     #[inline]
     unsafe fn preempt_enable() {
-        PREEMPT_COUNT.store(PREEMPT_COUNT.load(Relaxed) - 1, Relaxed);
+        let count = &cpu::this().preempt_count;
+        count.store(count.load(Relaxed) - 1, Relaxed);
     }
 
     fn bh_disable() {
@@ -91,7 +92,7 @@ unsafe impl Kernel for ExampleKernel {
     }
 
     #[inline]
-    fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+    fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
         const LOWMEM_FRAMES: usize = paging::LOWMEM_LIMIT / PAGE_SIZE;
         if pfn.number() >= LOWMEM_FRAMES {
             return None;
@@ -113,15 +114,15 @@ pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
 /// If it is not the address of a slot.
 pub fn entry(address: usize) -> u64 {
     assert!(slots().any(|(_, slot)| slot == address), "{address:#x} is not the address of a slot");
-    let first = (&raw const FIXMAP).cast::<u64>();
+    let first = (&raw const FIXMAP).cast::<paging::Raw>();
     // SAFETY: within the table. Nobody writes it during the load: there is one CPU, and an interrupt leaves the entries of
     // others as it found them.
-    unsafe { first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE).read_volatile() }
+    unsafe { paging::read(first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE)) }
 }
 
 /// How many reasons there are not to switch to another thread.
 pub fn preempt_count() -> u32 {
-    PREEMPT_COUNT.load(Relaxed)
+    cpu::this().preempt_count.load(Relaxed)
 }
 
 /// Links the window into the page tables.

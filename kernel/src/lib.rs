@@ -1,4 +1,4 @@
-//! The small 32-bit PAE kernel that highmem's bare-metal examples, tests and benches run on.
+//! The small kernel that highmem's bare-metal examples, tests and benches run on.
 //!
 //! A program is one file: it names its entry with `kernel::main!`, and by the time that runs, the page tables,
 //! interrupts, the timer and the frame allocator are up. It ends by returning (success), by a panic, or by
@@ -15,15 +15,18 @@
 //! }
 //! ```
 //!
-//! One CPU, one thread, ring 0. How it joins `highmem` is in [`kmap`]. On the host the crate is empty, so that the workspace still builds there.
+//! One CPU, one thread, ring 0, in one of three paging modes: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit with 4 or 5
+//! levels. How the kernel joins `highmem` is in [`kmap`]. On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
 
 extern crate alloc;
 
+pub mod arch;
 pub mod boot;
 pub mod console;
+mod cpu;
 pub mod exit;
 pub mod frames;
 mod gdt;

@@ -65,13 +65,27 @@ impl fmt::Display for PageFault {
     }
 }
 
-/// One entry of the table: an instruction that may fault, and where to go on.
+/// One entry of the table: an instruction that may fault, and where to go on, each as a distance from where it is noted.
 ///
 /// For a call, `instruction` is the one after it: if the target faults, that is the return address on the stack.
 #[repr(C)]
 struct FixUp {
-    instruction: u32,
-    landing: u32,
+    instruction: i32,
+    landing: i32,
+}
+
+impl FixUp {
+    fn instruction(&self) -> usize {
+        target(&self.instruction)
+    }
+
+    fn landing(&self) -> usize {
+        target(&self.landing)
+    }
+}
+
+fn target(distance: &i32) -> usize {
+    (&raw const *distance as usize).wrapping_add_signed(*distance as isize)
 }
 
 unsafe extern "C" {
@@ -92,10 +106,11 @@ pub fn read_u8(address: usize) -> Result<u8, PageFault> {
     // SAFETY: one load. If it faults, `fix_up` continues behind it with eax, ecx and edx set.
     unsafe {
         asm!(
-            "2: movzx {value}, byte ptr [{address}]",
+            "2: movzx {value:e}, byte ptr [{address}]",
             "3:",
             ".pushsection .ex_table, \"a\"",
-            ".long 2b, 3b",
+            ".long 2b - .",
+            ".long 3b - .",
             ".popsection",
             address = in(reg) address,
             value = out(reg) value,
@@ -126,7 +141,8 @@ pub unsafe fn write_u8(address: usize, value: u8) -> Result<(), PageFault> {
             "2: mov byte ptr [{address}], {value}",
             "3:",
             ".pushsection .ex_table, \"a\"",
-            ".long 2b, 3b",
+            ".long 2b - .",
+            ".long 3b - .",
             ".popsection",
             address = in(reg) address,
             value = in(reg_byte) value,
@@ -152,21 +168,23 @@ pub unsafe fn write_u8(address: usize, value: u8) -> Result<(), PageFault> {
 pub unsafe fn execute(address: usize) -> Result<(), PageFault> {
     let (faulted, at, code): (u32, usize, u32);
     // SAFETY: a call of what the caller says is a function. If the target faults, `fix_up` continues at 3, with eax, ecx
-    // and edx set, and that drops the return address.
+    // and edx set, and that drops the return address into edi.
     unsafe {
         asm!(
             "call {address}",
             "2: xor eax, eax",
             "jmp 4f",
-            "3: add esp, 4",
+            "3: .byte 0x5f", // pop edi, or pop rdi
             "4:",
             ".pushsection .ex_table, \"a\"",
-            ".long 2b, 3b",
+            ".long 2b - .",
+            ".long 3b - .",
             ".popsection",
             address = in(reg) address,
             inout("eax") 0u32 => faulted,
             out("ecx") code,
             out("edx") at,
+            out("edi") _,
             clobber_abi("C"),
         );
     }
@@ -176,19 +194,16 @@ pub unsafe fn execute(address: usize) -> Result<(), PageFault> {
 /// If the fault is one that the interrupted code expects, arranges for it to go on at its fix-up, with 1 in eax and the
 /// fault in ecx and edx.
 pub(crate) fn fix_up(frame: &mut TrapFrame, fault: PageFault) -> bool {
-    let instruction = if frame.eip as usize == fault.address {
+    let instruction = if frame.ip() == fault.address {
         // SAFETY: the CPU has just pushed its own frame there, so the stack is mapped; a call leaves a word above it.
-        unsafe { ptr::read_volatile(frame.esp() as *const u32) }
+        unsafe { ptr::read_volatile(frame.sp() as *const usize) }
     } else {
-        frame.eip
+        frame.ip()
     };
-    let Some(entry) = table().iter().find(|entry| entry.instruction == instruction) else {
+    let Some(entry) = table().iter().find(|entry| entry.instruction() == instruction) else {
         return false;
     };
-    frame.eip = entry.landing;
-    frame.eax = 1;
-    frame.ecx = fault.code.bits();
-    frame.edx = fault.address as u32;
+    frame.resume(entry.landing(), fault.code.bits(), fault.address);
     true
 }
 

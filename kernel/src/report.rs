@@ -17,6 +17,13 @@ pub fn memory() {
     }
 }
 
+/// Prints which memory is of no use in this paging mode, if any.
+pub fn left_out() {
+    for zone in Zone::ALL.into_iter().filter(|zone| !zone.is_reachable()) {
+        println!("left out: {zone}, which this paging mode does not reach");
+    }
+}
+
 /// Prints where each slot of the window is.
 pub fn window() {
     println!("window of CPU 0, {} slots", kmap::slots().count());

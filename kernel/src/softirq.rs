@@ -3,11 +3,11 @@
 //! There is one handler. It runs after the outermost interrupt handler, or when the last reason to keep it out ends, and never inside
 //! itself.
 
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::Ordering::Relaxed;
 
-use crate::irq;
 use crate::kmap::Softirq;
 use crate::sync::IrqLock;
+use crate::{cpu, irq};
 
 /// How many softirqs may run in a row before the interrupted code goes on.
 const BUDGET: u32 = 10;
@@ -16,10 +16,6 @@ const BUDGET: u32 = 10;
 pub type Handler = fn(&mut Softirq<'_>);
 
 static HANDLER: IrqLock<Option<Handler>> = IrqLock::new(None);
-static PENDING: AtomicBool = AtomicBool::new(false);
-
-/// Reasons not to run: calls of [`disable`], and one for a softirq that is running.
-static DISABLED: AtomicU32 = AtomicU32::new(0);
 
 /// Calls `handler` for each softirq from now on.
 pub fn set_handler(handler: Handler) {
@@ -28,17 +24,17 @@ pub fn set_handler(handler: Handler) {
 
 /// Asks for the softirq; called by interrupt handlers.
 pub fn raise() {
-    PENDING.store(true, Relaxed);
+    cpu::this().softirq_pending.store(true, Relaxed);
 }
 
 /// Keeps softirqs out until the matching [`enable`].
 pub(crate) fn disable() {
-    DISABLED.fetch_add(1, Relaxed);
+    cpu::this().softirqs_off.fetch_add(1, Relaxed);
 }
 
 /// Ends the matching [`disable`].
 pub(crate) fn enable() {
-    DISABLED.fetch_sub(1, Relaxed);
+    cpu::this().softirqs_off.fetch_sub(1, Relaxed);
     // With interrupts off, the next interrupt sees to it.
     if irq::enabled() && !irq::in_interrupt() {
         irq::with_disabled(run_pending);
@@ -48,18 +44,18 @@ pub(crate) fn enable() {
 /// Runs what is pending, with interrupts on; called with interrupts turned off once, outside of interrupt handlers.
 pub(crate) fn run_pending() {
     let Some(handler) = HANDLER.with(|handler| *handler) else { return };
-    if DISABLED.load(Relaxed) > 0 {
+    if cpu::this().softirqs_off.load(Relaxed) > 0 {
         return;
     }
     disable();
     for _ in 0..BUDGET {
-        if !PENDING.swap(false, Relaxed) {
+        if !cpu::this().softirq_pending.swap(false, Relaxed) {
             break;
         }
         irq::restore();
-        // SAFETY: I1: `DISABLED` keeps a second softirq from beginning, and `BhOff` keeps this one from beginning.
+        // SAFETY: I1: `softirqs_off` keeps a second softirq from beginning, and `BhOff` keeps this one from beginning.
         unsafe { Softirq::enter(handler) };
         irq::save();
     }
-    DISABLED.fetch_sub(1, Relaxed);
+    cpu::this().softirqs_off.fetch_sub(1, Relaxed);
 }

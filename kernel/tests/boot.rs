@@ -1,4 +1,4 @@
-//! Does the kernel keep its promises? Run it in QEMU with any memory size from 64 MiB up, on any CPU with PAE.
+//! Does the kernel keep its promises? Run it in QEMU with any memory size from 64 MiB up, on any CPU that has the paging mode.
 
 #![no_std]
 #![no_main]
@@ -7,26 +7,32 @@ extern crate alloc;
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
-use core::arch::global_asm;
+use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, Ordering};
 
+#[cfg_attr(target_arch = "x86", path = "boot/registers_x86.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "boot/registers_x86_64.rs")]
+mod registers;
+
+use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page};
 use kernel::frames::{self, Zone};
-use kernel::kmap::{HardIrq, Task};
-use kernel::paging::{self, DIRECT_MAP_BASE, LOWMEM_LIMIT, Mapping};
-use kernel::{boot, harness, irq, memory, println, probe, timer};
-use x86::bits64::paging::{PAddr, PTEntry, PTFlags};
+use kernel::kmap::{HardIrq, Paging, Task};
+use kernel::paging::{self, DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT, Mapping};
+use kernel::{arch, boot, harness, irq, memory, println, probe, timer};
+use registers::hold_registers;
 
 kernel::main!(boot_tests);
 
 fn boot_tests(task: &mut Task<'_>) {
     println!("{}", memory::map());
-    println!("NX: {}", paging::has_nx());
+    println!("{} levels of page tables, NX: {}", paging::levels(), paging::has_nx());
     harness::run_tests(
         task,
         &[
             ("memory_map_has_the_memory_of_the_machine", memory_map_has_the_memory_of_the_machine),
             ("direct_map_covers_lowmem_in_small_pages", direct_map_covers_lowmem_in_small_pages),
+            ("image_is_mapped_where_it_is_linked", image_is_mapped_where_it_is_linked),
             ("nothing_else_is_mapped", nothing_else_is_mapped),
             ("text_and_constants_cannot_be_written", text_and_constants_cannot_be_written),
             ("data_cannot_be_executed", data_cannot_be_executed),
@@ -52,7 +58,8 @@ fn memory_map_has_the_memory_of_the_machine(_: &mut Task<'_>) {
     let above_4g = (cmos_word(0x5b) | cmos_byte(0x5d) << 16) << 16;
     let (expected, total) = (below_4g + above_4g, memory::map().total());
     assert!(total <= expected && expected - total < 1 << 20, "{total:#x} of {expected:#x} bytes");
-    assert_eq!(u64::from(frames::highest_pfn()) >> 8, (highest_address() - 1) >> 20);
+    let end = highest_address().min(1 << (Paging::PFN_BITS + 12));
+    assert_eq!(frames::highest_pfn() as u64 >> 8, (end - 1) >> 20);
 }
 
 fn highest_address() -> u64 {
@@ -78,18 +85,31 @@ fn direct_map_covers_lowmem_in_small_pages(_: &mut Task<'_>) {
     assert_eq!(end as u64, highest_address_below(LOWMEM_LIMIT as u64));
     for phys in (0..end).step_by(PAGE_SIZE) {
         let virt = phys + DIRECT_MAP_BASE;
-        let Mapping::Page(page) = paging::walk(virt) else {
-            assert_eq!(virt, boot::stack_guard(), "no 4 KiB page at {virt:#x}: {:?}", paging::walk(virt));
-            continue;
-        };
-        assert_eq!(page.address(), PAddr::from(phys));
-        let (text, rodata) = (paging::text().contains(&virt), paging::rodata().contains(&virt));
-        assert_eq!(page.is_writeable(), !text && !rodata, "{virt:#x}");
-        assert_eq!(page.is_instruction_fetching_disabled(), paging::has_nx() && !text, "{virt:#x}");
+        page_is_as_it_should_be(phys, virt);
     }
     assert_eq!(paging::phys_to_virt(end as u64 - 1), Some(DIRECT_MAP_BASE + end - 1));
     assert_eq!(paging::phys_to_virt(end as u64), None);
     assert_eq!(paging::virt_to_phys(DIRECT_MAP_BASE + 0x1234), 0x1234);
+}
+
+/// What the image is not allowed, the same memory is not allowed in the direct map; and it runs only where it is linked.
+fn page_is_as_it_should_be(phys: usize, virt: usize) {
+    let linked = phys + IMAGE_BASE;
+    let Mapping::Page(page) = paging::walk(virt) else {
+        assert_eq!(linked, boot::stack_guard(), "no 4 KiB page at {virt:#x}: {:?}", paging::walk(virt));
+        return;
+    };
+    assert_eq!(page.address, phys as u64);
+    let (text, rodata) = (paging::text().contains(&linked), paging::rodata().contains(&linked));
+    assert_eq!(page.writable, !text && !rodata, "{virt:#x}");
+    assert_eq!(page.no_execute, paging::has_nx() && !(text && virt == linked), "{virt:#x}");
+}
+
+fn image_is_mapped_where_it_is_linked(_: &mut Task<'_>) {
+    for virt in paging::image().step_by(PAGE_SIZE) {
+        assert_eq!(paging::virt_to_phys(virt) as usize + IMAGE_BASE, virt);
+        page_is_as_it_should_be(virt - IMAGE_BASE, virt);
+    }
 }
 
 fn highest_address_below(limit: u64) -> u64 {
@@ -98,16 +118,19 @@ fn highest_address_below(limit: u64) -> u64 {
 }
 
 fn nothing_else_is_mapped(_: &mut Task<'_>) {
-    let direct_map = DIRECT_MAP_BASE..DIRECT_MAP_BASE + paging::lowmem_end();
-    for virt in (0..=usize::MAX).step_by(2 << 20) {
-        let mapping = paging::walk(virt);
-        if direct_map.contains(&virt) {
-            assert!(matches!(mapping, Mapping::Page(_)), "{virt:#x}: {mapping:?}");
-        } else {
-            assert!(matches!(mapping, Mapping::Absent), "{virt:#x}: {mapping:?}");
-        }
+    let (lowmem, image) = (DIRECT_MAP_BASE..DIRECT_MAP_BASE + paging::lowmem_end(), paging::image());
+    let mut ranges = alloc::vec![lowmem];
+    if IMAGE_BASE != DIRECT_MAP_BASE {
+        ranges.push(image);
     }
-    for virt in [paging::virt_to_phys(paging::text().start) as usize, boot::stack_guard(), 0xF800_0000] {
+    let guard = paging::virt_to_phys(boot::stack_guard()) as usize;
+    let around_guard = ranges.iter().flat_map(|range| {
+        let guard = guard + if range.start == DIRECT_MAP_BASE { DIRECT_MAP_BASE } else { IMAGE_BASE };
+        [range.start..=guard - 1, guard + PAGE_SIZE..=range.end - 1]
+    });
+    let expected: Vec<RangeInclusive<usize>> = around_guard.collect();
+    assert_eq!(paging::mapped(), expected);
+    for virt in [paging::virt_to_phys(paging::text().start) as usize, boot::stack_guard(), FREE_BASE] {
         let fault = probe::read_u8(virt).expect_err("nothing should be mapped there");
         assert!(fault.address == virt && !fault.was_present(), "{fault}");
     }
@@ -147,7 +170,7 @@ fn data_cannot_be_executed(_: &mut Task<'_>) {
 // Probes
 
 fn probe_faults_at_exactly_the_address(_: &mut Task<'_>) {
-    for virt in [0, 0x1234_5678, boot::stack_guard() + 0xfff, 0xF80F_FFFF, usize::MAX] {
+    for virt in [0, 0x1234_5678, boot::stack_guard() + 0xfff, FREE_BASE + 0xF_FFFF, usize::MAX] {
         let read = probe::read_u8(virt).expect_err("nothing is mapped there");
         // SAFETY: nothing is mapped there, so nothing is written.
         let write = unsafe { probe::write_u8(virt, 1) }.expect_err("nothing is mapped there");
@@ -183,16 +206,18 @@ extern "C" fn count_calls() {
 
 // A page table of our own
 
-const WINDOW: usize = 0xF800_0000;
+const WINDOW: usize = FREE_BASE;
 
+/// A page table, in words of 4 bytes.
 #[repr(C, align(4096))]
-struct Table([[AtomicU32; 2]; 512]);
+struct Table([AtomicU32; 1024]);
 
-static TABLE: Table = Table([const { [const { AtomicU32::new(0) }; 2] }; 512]);
+static TABLE: Table = Table([const { AtomicU32::new(0) }; 1024]);
 
 /// Sets entry 0 of the window, which the CPU may have cached, and gives the address it maps.
 fn map(entry: u64) -> usize {
-    let [low, high] = &TABLE.0[0];
+    // Where entries have 4 bytes, the second word is an entry that stays empty.
+    let [low, high, ..] = &TABLE.0;
     low.store(0, Ordering::SeqCst);
     // SAFETY: we run in ring 0.
     unsafe { x86::tlb::flush(WINDOW) };
@@ -201,34 +226,44 @@ fn map(entry: u64) -> usize {
     WINDOW
 }
 
+/// A bit of a page-table entry that the CPU reserves, if the mode has one: in 64-bit mode, an address bit that QEMU's CPUs do not have.
+fn reserved_bit() -> Option<u64> {
+    match paging::levels() {
+        2 => None,
+        3 => Some(1 << 62),
+        _ => Some(1 << 51),
+    }
+}
+
 fn linked_table_maps_any_frame(_: &mut Task<'_>) {
     // SAFETY: TABLE is static, and only `map` fills it.
     unsafe { paging::link_table(WINDOW, (&raw const TABLE).cast()) };
-    let nx = if paging::has_nx() { PTFlags::XD } else { PTFlags::empty() };
-    let page = |pfn: u32, flags| PTEntry::new(PAddr::from(u64::from(pfn) << 12), PTFlags::P | flags).0;
+    let nx = paging::has_nx();
     for zone in Zone::ALL {
         let Some(frame) = frames::alloc(zone) else { continue };
-        let pfn = frame.pfn().number() as u32;
-        let virt = map(page(pfn, PTFlags::RW | nx)) + 0x123;
+        let (pfn, phys) = (frame.pfn(), frame.pfn().address());
+        let virt = map(paging::page(phys, true, nx)) + 0x123;
         for value in [0x5a, RET] {
             // SAFETY: a frame of ours.
-            assert_eq!(unsafe { probe::write_u8(virt, value) }, Ok(()), "{zone:?} frame {pfn:#x}");
+            assert_eq!(unsafe { probe::write_u8(virt, value) }, Ok(()), "{zone:?} {pfn:?}");
             assert_eq!(probe::read_u8(virt), Ok(value));
         }
-        if let Some(direct) = paging::phys_to_virt(u64::from(pfn) << 12) {
+        if let Some(direct) = paging::phys_to_virt(phys) {
             assert_eq!(probe::read_u8(direct + 0x123), Ok(RET));
         }
-        map(page(pfn, nx));
+        map(paging::page(phys, false, nx));
         assert_eq!(probe::read_u8(virt), Ok(RET), "the frame should keep its contents");
         // SAFETY: it faults, or else writes to a frame of ours.
         let fault = unsafe { probe::write_u8(virt, 0) }.expect_err("the page should be read-only");
         assert!(fault.address == virt && fault.was_present() && fault.was_write(), "{fault}");
-        map(page(pfn, PTFlags::empty()));
+        map(paging::page(phys, false, false));
         // SAFETY: the byte there is a `ret`.
         assert_eq!(unsafe { probe::execute(virt) }, Ok(()));
-        map(1 << 62 | page(pfn, PTFlags::empty()));
-        let fault = probe::read_u8(virt).expect_err("bit 62 is reserved");
-        assert!(fault.address == virt && fault.was_reserved(), "{fault}");
+        if let Some(reserved) = reserved_bit() {
+            map(reserved | paging::page(phys, false, false));
+            let fault = probe::read_u8(virt).expect_err("a reserved bit is set");
+            assert!(fault.address == virt && fault.was_reserved(), "{fault}");
+        }
         map(0);
         let fault = probe::read_u8(virt).expect_err("nothing is mapped there");
         assert!(fault.address == virt && !fault.was_present(), "{fault}");
@@ -285,55 +320,6 @@ fn timer_handler_runs_in_interrupt(_: &mut Task<'_>) {
     assert!(!irq::in_interrupt() && irq::enabled());
 }
 
-// Every register, and the direction flag, holds a value of its own for as many rounds as ecx says; the result is 0
-// if they all still do at the end.
-global_asm!(
-    "hold_registers:",
-    "push ebp",
-    "push ebx",
-    "push esi",
-    "push edi",
-    "mov ecx, [esp + 20]",
-    "mov eax, 0xa1a2a3a4",
-    "mov ebx, 0xb1b2b3b4",
-    "mov edx, 0xd1d2d3d4",
-    "mov esi, 0x51525354",
-    "mov edi, 0x61626364",
-    "mov ebp, 0x71727374",
-    "std",
-    "hold_registers_round:",
-    "pause",
-    "dec ecx",
-    "jnz hold_registers_round",
-    "pushfd",
-    "cld",
-    "xor eax, 0xa1a2a3a4",
-    "xor ebx, 0xb1b2b3b4",
-    "xor edx, 0xd1d2d3d4",
-    "xor esi, 0x51525354",
-    "xor edi, 0x61626364",
-    "xor ebp, 0x71727374",
-    "or eax, ebx",
-    "or eax, ecx",
-    "or eax, edx",
-    "or eax, esi",
-    "or eax, edi",
-    "or eax, ebp",
-    "pop ecx",
-    "not ecx",
-    "and ecx, 0x400", // the direction flag was set
-    "or eax, ecx",
-    "pop edi",
-    "pop esi",
-    "pop ebx",
-    "pop ebp",
-    "ret",
-);
-
-unsafe extern "C" {
-    safe fn hold_registers(rounds: u32) -> u32;
-}
-
 fn interrupts_preserve_registers(_: &mut Task<'_>) {
     timer::set_rate(10_000);
     timer::set_handler(use_registers);
@@ -354,9 +340,7 @@ fn use_registers(_: &mut HardIrq<'_>) {
     let mut copy = [0u8; 64];
     copy.copy_from_slice(core::hint::black_box(&[0x5a; 64]));
     assert!(core::hint::black_box(copy).iter().all(|&byte| byte == 0x5a));
-    // SAFETY: a direction flag set here would have compiled code go the wrong way.
-    let flags = unsafe { x86::bits32::eflags::read() };
-    assert!(!flags.contains(x86::bits32::eflags::EFlags::FLAGS_DF), "direction flag set in a handler");
+    assert!(!arch::flags().contains(arch::Flags::FLAGS_DF), "direction flag set in a handler");
 }
 
 // Allocators
@@ -381,54 +365,56 @@ fn heap_works_under_interrupts(_: &mut Task<'_>) {
     timer::set_rate(timer::DEFAULT_RATE);
 }
 
-fn is_ram(pfn: u32) -> bool {
-    let start = u64::from(pfn) << 12;
+fn is_ram(pfn: usize) -> bool {
+    let start = (pfn as u64) << 12;
     memory::map().ram().any(|region| region.start <= start && start + PAGE_SIZE as u64 <= region.end())
 }
 
 fn zones_hand_out_their_own_frames_once(_: &mut Task<'_>) {
-    const SAMPLE: u32 = 20_000;
-    let image_end = (paging::virt_to_phys(paging::image().end) >> 12) as u32;
+    const SAMPLE: usize = 20_000;
+    let image_end = (paging::virt_to_phys(paging::image().end) >> 12) as usize;
     for zone in Zone::ALL {
         let before = frames::stats(zone);
         assert_eq!(before.free, before.total, "{zone:?}");
         let mut taken = BTreeMap::new();
         for _ in 0..before.free.min(SAMPLE) {
             let frame = frames::alloc(zone).expect("the zone says that it has a free frame");
-            let pfn = frame.pfn().number() as u32;
+            let pfn = frame.pfn().number();
             let range = match zone {
-                Zone::Low => image_end..(LOWMEM_LIMIT >> 12) as u32,
-                Zone::High => (LOWMEM_LIMIT >> 12) as u32..1 << 20,
-                Zone::Above4G => 1 << 20..u32::MAX,
+                Zone::Low => image_end..LOWMEM_LIMIT >> 12,
+                Zone::High => LOWMEM_LIMIT >> 12..1 << 20,
+                Zone::Above4G => 1 << 20..usize::MAX,
             };
             assert!(range.contains(&pfn) && Zone::of(pfn) == zone, "{zone:?} frame {pfn:#x}");
             assert!(is_ram(pfn) && pfn <= frames::highest_pfn(), "{zone:?} frame {pfn:#x}");
             assert!(taken.insert(pfn, frame).is_none(), "{zone:?} frame {pfn:#x} twice");
         }
-        assert_eq!(frames::stats(zone).free, before.free - taken.len() as u32);
-        if taken.len() as u32 == before.total {
+        assert_eq!(frames::stats(zone).free, before.free - taken.len());
+        if taken.len() == before.total {
             assert!(frames::alloc(zone).is_none(), "an empty {zone:?} zone");
         }
         drop(taken);
         assert_eq!(frames::stats(zone), before);
     }
-    let total: u32 = Zone::ALL.map(|zone| frames::stats(zone).total).iter().sum();
-    let ram = (memory::map().total() >> 12) as u32;
+    let total: usize = Zone::ALL.map(|zone| frames::stats(zone).total).iter().sum();
+    let reach = 1 << (Paging::PFN_BITS + 12);
+    let within_reach = memory::map().ram().map(|region| region.end().min(reach).saturating_sub(region.start));
+    let ram = (within_reach.sum::<u64>() >> 12) as usize;
     assert!(total < ram && ram - total <= image_end, "{total} frames of {ram}");
 }
 
 fn free_gives_a_frame_back(_: &mut Task<'_>) {
     for zone in Zone::ALL {
         let Some(frame) = frames::alloc(zone) else { continue };
-        let pfn = frame.pfn().number() as u32;
+        let pfn = frame.pfn().number();
         assert!(frames::alloc_at(pfn).is_none(), "a taken frame");
         let shared = frame.share();
         assert!(frames::alloc_at(pfn).is_none(), "a shared frame");
         drop(shared);
         let again = frames::alloc_at(pfn).expect("the frame is free again");
-        assert_eq!(again.pfn().number() as u32, pfn);
+        assert_eq!(again.pfn().number(), pfn);
     }
-    for reserved in [0, 0x9f, 0x100, (paging::virt_to_phys(paging::image().end - 1) >> 12) as u32] {
+    for reserved in [0, 0x9f, 0x100, (paging::virt_to_phys(paging::image().end - 1) >> 12) as usize] {
         assert!(frames::alloc_at(reserved).is_none(), "frame {reserved:#x} is not to be had");
     }
 }

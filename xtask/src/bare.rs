@@ -1,4 +1,4 @@
-//! Builds programs of package `kernel` for a 32-bit PC without an operating system.
+//! Builds programs of package `kernel` for a PC without an operating system, in one of three paging modes.
 //!
 //! `core` and `alloc` come from source, since no toolchain carries them for such a target; cargo does
 //! that behind unstable options, which `RUSTC_BOOTSTRAP=1` opens on a stable toolchain, here only.
@@ -11,16 +11,16 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use cargo_metadata::Message;
 
+use crate::arch::Arch;
 use crate::process::{self, End, Source};
 use crate::say;
 use crate::setup::Toolchain;
 use crate::workspace::{KERNEL, Program, Workspace};
 
-const TARGET: &str = "kernel/targets/i686-none.json";
 const STD: [&str; 2] = ["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"];
 
 /// How to compile.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
     /// Optimised.
     Release,
@@ -60,27 +60,33 @@ impl<'a> Builder<'a> {
         Self { workspace, toolchain, target: directory(target, toolchain), quiet: true }
     }
 
-    /// A cargo command on package `kernel` for the bare target.
-    pub fn cargo(&self, command: &str, profile: Profile) -> Command {
+    /// A cargo command on package `kernel` for the bare machine.
+    ///
+    /// Each paging mode has a target directory of its own: its programs have the same names.
+    pub fn cargo(&self, command: &str, arch: Arch, profile: Profile) -> Command {
         let mut cargo = self.toolchain.cargo();
         cargo.current_dir(&self.workspace.root).arg(command).args(["--package", KERNEL]);
-        cargo.args(["--target", TARGET]).args(STD).arg("-Zpanic-abort-tests");
+        cargo.args(["--target", arch.target()]).args(STD).arg("-Zpanic-abort-tests");
         if self.toolchain.gates_json_targets {
             cargo.arg("-Zjson-target-spec");
         }
-        cargo.args(["--profile", profile.name(), "--target-dir"]).arg(&self.target);
+        cargo.args(["--profile", profile.name(), "--target-dir"]).arg(self.target.join(arch.name()));
+        for feature in arch.features() {
+            cargo.args(["--features", feature]);
+        }
+        arch.configure(&mut cargo);
         cargo
     }
 
     /// Builds `programs`. One that does not compile is missing in the result; cargo has said why.
-    pub fn build(&self, programs: &[&Program], profile: Profile) -> Result<Built> {
+    pub fn build(&self, programs: &[&Program], arch: Arch, profile: Profile) -> Result<Built> {
         let mut groups: BTreeMap<&BTreeSet<String>, Vec<&Program>> = BTreeMap::new();
         for program in programs {
             groups.entry(&program.features).or_default().push(program);
         }
         let mut built = Built::new();
         for (features, programs) in groups {
-            let mut cargo = self.cargo("build", profile);
+            let mut cargo = self.cargo("build", arch, profile);
             cargo.args(["--keep-going", "--message-format=json-render-diagnostics"]);
             for feature in features {
                 cargo.args(["--features", feature]);
@@ -89,7 +95,7 @@ impl<'a> Builder<'a> {
                 cargo.args([program.kind.flag(), &program.name]);
             }
             let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
-            built.append(&mut self.executables(cargo, &format!("{} ({})", names.join(", "), profile.name()))?);
+            built.append(&mut self.executables(cargo, &format!("{} ({arch}, {})", names.join(", "), profile.name()))?);
         }
         Ok(built)
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::arch::Arch;
 use crate::bare::{Builder, Profile};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
@@ -14,7 +15,7 @@ use crate::workspace::{Kind, Workspace};
 pub const PROGRAMS: [&str; 4] = ["hello_highmem", "copy_highpage", "irq_slots", "token_tour"];
 
 /// Builds and boots the demo. `true`: every program passed.
-pub fn run(choice: Choice) -> Result<bool> {
+pub fn run(arch: Arch, choice: Choice) -> Result<bool> {
     let workspace = Workspace::open()?;
     let known = workspace.programs()?;
     let examples = known.of(Kind::Example);
@@ -27,13 +28,13 @@ pub fn run(choice: Choice) -> Result<bool> {
         .collect::<Result<Vec<_>>>()?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
     say::heading("Build");
-    let built = Builder::new(&workspace, &toolchain).build(&programs, Profile::Release)?;
+    let built = Builder::new(&workspace, &toolchain).build(&programs, arch, Profile::Release)?;
 
-    let machine = Machine::default();
+    let machine = Machine::of(arch);
     let mut rows = Vec::new();
     let mut all_passed = true;
     for program in programs {
-        say::heading(&format!("{} on {machine}", program.name));
+        say::heading(&format!("{} ({arch}) on {machine}", program.name));
         let (result, elapsed) = match built.get(&program.name) {
             None => ("does not build".to_owned(), Duration::ZERO),
             Some(elf) => {

@@ -3,6 +3,7 @@
 //! One command does what would otherwise be a page of instructions: it finds a Rust toolchain that can
 //! build `core`, QEMU and a linker, installs what is missing where it can, and says what it chose.
 
+mod arch;
 mod bare;
 mod demo;
 mod process;
@@ -20,6 +21,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
+use arch::Arch;
 use bare::{Builder, Profile};
 use setup::{Choice, Need};
 use workspace::Workspace;
@@ -30,7 +32,8 @@ Examples:
   cargo xtask test                          every check there is
   cargo xtask test --only fmt,clippy,unit   the quick ones
   cargo xtask qemu --list                   the bare-metal programs
-  cargo xtask qemu hello_highmem --mem 8G   boot one of them";
+  cargo xtask qemu hello_highmem --mem 8G   boot one of them
+  cargo xtask demo --arch x86_64            the same on 64 bits";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
 #[derive(Parser)]
@@ -46,11 +49,18 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Boot the demo programs on a PC with 6 GiB and show what they report
-    Demo,
+    Demo(DemoArgs),
     /// Run the checks: all of them, or those named
     Test(TestArgs),
     /// Boot one example, test or bench of package `kernel`
     Qemu(QemuArgs),
+}
+
+#[derive(Args)]
+struct DemoArgs {
+    /// The paging mode
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
 }
 
 #[derive(Args)]
@@ -68,15 +78,18 @@ struct QemuArgs {
     /// The program to boot
     #[arg(required_unless_present = "list")]
     name: Option<String>,
+    /// The paging mode
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
     /// The machine's memory
     #[arg(long, default_value = "6G", value_name = "SIZE")]
     mem: qemu::Memory,
     /// Count instructions instead of time: exact, the same in every run, and slower
     #[arg(long)]
     icount: bool,
-    /// QEMU's CPU model
-    #[arg(long, default_value = "max", value_name = "MODEL")]
-    cpu: String,
+    /// QEMU's CPU model [default: pentium without PAE, max with PAE, max,la57=off with 64 bits]
+    #[arg(long, value_name = "MODEL")]
+    cpu: Option<String>,
     /// Seconds until a program without a verdict is killed
     #[arg(long, default_value = "120", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     timeout: Duration,
@@ -91,7 +104,7 @@ struct QemuArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let verdict = match cli.command {
-        Command::Demo => demo::run(cli.toolchain),
+        Command::Demo(args) => demo::run(args.arch, cli.toolchain),
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => test::run(&args.only, cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),
@@ -120,12 +133,13 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let program = programs.find(args.name.as_deref().unwrap_or_default())?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
     let profile = if args.debug { Profile::Dev } else { Profile::Release };
-    let built = Builder::new(&workspace, &toolchain).build(&[program], profile)?;
+    let built = Builder::new(&workspace, &toolchain).build(&[program], args.arch, profile)?;
     let Some(elf) = built.get(&program.name) else {
         bail!("{} does not build", program.name);
     };
-    let machine = qemu::Machine { memory: args.mem, cpu: args.cpu.clone(), icount: args.icount, limit: args.timeout };
-    say::heading(&format!("Booting {} on {machine}", program.name));
+    let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
+    let machine = qemu::Machine { memory: args.mem, cpu, icount: args.icount, limit: args.timeout };
+    say::heading(&format!("Booting {} ({}) on {machine}", program.name, args.arch));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {
         qemu::Outcome::Pass => {

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use crate::arch::Arch;
 use crate::process::{self, End, Source};
 
 /// The emulator; it runs 32-bit guests as well.
@@ -68,9 +69,15 @@ pub struct Machine {
     pub limit: Duration,
 }
 
-impl Default for Machine {
-    fn default() -> Self {
-        Self { memory: Memory::SIX_GIB, cpu: "max".to_owned(), icount: false, limit: Duration::from_secs(120) }
+impl Machine {
+    /// The usual one for a paging mode.
+    pub fn of(arch: Arch) -> Self {
+        Self::with_cpu(arch.cpu())
+    }
+
+    /// One with another CPU model.
+    pub fn with_cpu(cpu: &str) -> Self {
+        Self { memory: Memory::SIX_GIB, cpu: cpu.to_owned(), icount: false, limit: Duration::from_secs(120) }
     }
 }
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 
-use crate::qemu::Machine;
+use crate::arch::Arch;
 
 /// Where the list is.
 const LIST: &str = "kernel/tests/sabotage.toml";
@@ -33,8 +33,9 @@ pub struct Sabotage {
     find: String,
     replace: String,
     caught_by: CaughtBy,
-    #[serde(default = "default_cpu")]
-    cpu: String,
+    #[serde(default)]
+    arch: Arch,
+    cpu: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -48,15 +49,14 @@ enum CaughtBy {
     Unit { unit: String },
 }
 
-fn default_cpu() -> String {
-    Machine::default().cpu
-}
-
 impl Sabotage {
     /// What to run.
     pub fn suite(&self) -> Suite {
         match &self.caught_by {
-            CaughtBy::Qemu { qemu, .. } => Suite::Guest { program: qemu.clone(), cpu: self.cpu.clone() },
+            CaughtBy::Qemu { qemu, .. } => {
+                let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
+                Suite::Guest { program: qemu.clone(), arch: self.arch, cpu }
+            },
             CaughtBy::Unit { .. } => Suite::Host,
         }
     }
@@ -81,8 +81,8 @@ impl Sabotage {
 /// What is run at once: a program in QEMU, or the library's tests on the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suite {
-    /// A program, and the CPU model that it runs on.
-    Guest { program: String, cpu: String },
+    /// A program, and the paging mode and the CPU model that it runs on.
+    Guest { program: String, arch: Arch, cpu: String },
     /// The library's unit and integration tests.
     Host,
 }
@@ -90,8 +90,8 @@ pub enum Suite {
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Guest { program, cpu } if *cpu == default_cpu() => write!(f, "qemu {program}"),
-            Self::Guest { program, cpu } => write!(f, "qemu {program} on {cpu}"),
+            Self::Guest { program, arch, cpu } if *cpu == arch.cpu() => write!(f, "qemu {program} [{arch}]"),
+            Self::Guest { program, arch, cpu } => write!(f, "qemu {program} [{arch}, {cpu}]"),
             Self::Host => f.write_str("unit"),
         }
     }
@@ -151,8 +151,9 @@ mod tests {
     #[test]
     fn the_list_is_read_and_mistakes_in_it_are_named() {
         let [entry] = &parse(ENTRY).unwrap()[..] else { panic!("one entry") };
-        assert_eq!((entry.suite().to_string().as_str(), entry.test()), ("qemu atomic", "stale_after_unmap"));
-        assert_eq!(entry.cpu, "max");
+        assert_eq!((entry.suite().to_string().as_str(), entry.test()), ("qemu atomic [pae]", "stale_after_unmap"));
+        let long = format!("{ENTRY}arch = \"x86_64\"\ncpu = \"max\"\n");
+        assert_eq!(parse(&long).unwrap()[0].suite().to_string(), "qemu atomic [x86_64, max]");
         let unit = ENTRY.replace(r#"{ qemu = "atomic", test = "stale_after_unmap" }"#, r#"{ unit = "model::stale" }"#);
         assert_eq!(parse(&unit).unwrap()[0].suite(), Suite::Host);
 

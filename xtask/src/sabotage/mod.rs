@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::arch::Arch;
 use crate::bare::{Builder, Profile};
 use crate::process::{self, End};
 use crate::qemu::{self, Machine, Outcome};
@@ -109,18 +110,18 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn run(&self, suite: &Suite, tests: &[&str]) -> Result<Results> {
         match suite {
-            Suite::Guest { program, cpu } => self.guest(program, cpu),
+            Suite::Guest { program, arch, cpu } => self.guest(program, *arch, cpu),
             Suite::Host => self.host(tests),
         }
     }
 
-    fn guest(&self, program: &str, cpu: &str) -> Result<Results> {
+    fn guest(&self, program: &str, arch: Arch, cpu: &str) -> Result<Results> {
         let programs = self.workspace.programs()?;
         let program = programs.find(program)?;
         let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
-        let built = builder.build(&[program], Profile::Release)?;
+        let built = builder.build(&[program], arch, Profile::Release)?;
         let elf = built.get(&program.name).context("it does not compile")?;
-        let machine = Machine { cpu: cpu.to_owned(), limit: LIMIT, ..Machine::default() };
+        let machine = Machine { limit: LIMIT, ..Machine::with_cpu(cpu) };
         let run = qemu::run(elf, &machine, |_| ())?;
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,

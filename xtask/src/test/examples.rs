@@ -3,29 +3,16 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use super::{Bare, Ledger, guest};
-use crate::bare::Profile;
 use crate::demo;
 use crate::process::{self, End, Source};
-use crate::qemu::Machine;
-use crate::workspace::Kind;
 
 /// Boots the examples, then makes mistakes.
 pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
-    let programs = bare.programs.of(Kind::Example);
-    if programs.is_empty() {
-        bail!("package kernel has no example");
-    }
-    let built = bare.builder().build(&programs, Profile::Release)?;
-    for program in programs {
-        match built.get(&program.name) {
-            Some(elf) => guest::boot(ledger, &program.name, elf, &Machine::default())?,
-            None => ledger.fail(&format!("{}: does not build", program.name)),
-        }
-    }
+    guest::examples(bare, ledger)?;
     let [example, ..] = demo::PROGRAMS;
     let mistakes: [(&str, &[&str], &str); 4] = [
         ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),

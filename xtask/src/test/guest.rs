@@ -1,6 +1,7 @@
 //! The steps that boot test programs and benchmarks.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,19 +9,31 @@ use anyhow::{Result, bail};
 
 use super::lines::Budget;
 use super::{Bare, Ledger};
+use crate::arch::Arch;
 use crate::bare::{Built, Profile};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
-use crate::workspace::Kind;
+use crate::workspace::{Kind, Program};
 
-/// On what the test programs run: all features; no NX; 64-bit without the newest; 32 address bits.
-const MATRIX: [(Profile, &str); 5] = [
-    (Profile::Release, "max"),
-    (Profile::Release, "pentium3"),
-    (Profile::Release, "qemu64"),
-    (Profile::Release, "qemu32,+pse36"),
-    (Profile::Dev, "max"),
+/// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; the newest; more
+/// than 36 address bits; LA57).
+const MATRIX: [(Arch, Profile, &str); 11] = [
+    (Arch::NonPae, Profile::Release, "pentium"),
+    (Arch::NonPae, Profile::Release, "max"),
+    (Arch::Pae, Profile::Release, "max"),
+    (Arch::Pae, Profile::Release, "pentium3"),
+    (Arch::Pae, Profile::Release, "qemu64"),
+    (Arch::Pae, Profile::Release, "qemu32,+pse36"),
+    (Arch::Pae, Profile::Dev, "max"),
+    (Arch::X86_64, Profile::Release, "max,la57=off"),
+    (Arch::X86_64, Profile::Release, "max"),
+    (Arch::X86_64, Profile::Release, "qemu64"),
+    (Arch::X86_64, Profile::Dev, "max"),
 ];
+
+/// On what the examples run.
+const EXAMPLE_MATRIX: [(Arch, &str); 4] =
+    [(Arch::NonPae, "pentium"), (Arch::Pae, "max"), (Arch::X86_64, "max,la57=off"), (Arch::X86_64, "max")];
 
 /// Boots every test program on every machine of the matrix.
 pub fn tests(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
@@ -28,16 +41,35 @@ pub fn tests(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     if programs.is_empty() {
         bail!("package kernel has no test program");
     }
-    let builder = bare.builder();
-    let mut built: BTreeMap<&str, Built> = BTreeMap::new();
-    for profile in [Profile::Release, Profile::Dev] {
-        built.insert(profile.name(), builder.build(&programs, profile)?);
+    boot_all(bare, ledger, &programs, MATRIX)
+}
+
+/// Boots every example on every machine of a smaller matrix.
+pub fn examples(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    let programs = bare.programs.of(Kind::Example);
+    if programs.is_empty() {
+        bail!("package kernel has no example");
     }
-    for (profile, cpu) in MATRIX {
-        for program in &programs {
-            let label = format!("{} [{}, {cpu}]", program.name, profile.name());
-            match built[profile.name()].get(&program.name) {
-                Some(elf) => boot(ledger, &label, elf, &Machine { cpu: cpu.to_owned(), ..Machine::default() })?,
+    boot_all(bare, ledger, &programs, EXAMPLE_MATRIX.map(|(arch, cpu)| (arch, Profile::Release, cpu)))
+}
+
+fn boot_all(
+    bare: &Bare,
+    ledger: &mut Ledger,
+    programs: &[&Program],
+    matrix: impl IntoIterator<Item = (Arch, Profile, &'static str)>,
+) -> Result<()> {
+    let builder = bare.builder();
+    let mut built: BTreeMap<(Arch, Profile), Built> = BTreeMap::new();
+    for (arch, profile, cpu) in matrix {
+        let built = match built.entry((arch, profile)) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(builder.build(programs, arch, profile)?),
+        };
+        for program in programs {
+            let label = format!("{} [{arch}, {}, {cpu}]", program.name, profile.name());
+            match built.get(&program.name) {
+                Some(elf) => boot(ledger, &label, elf, &Machine::with_cpu(cpu))?,
                 None => ledger.fail(&format!("{label}: does not build")),
             }
         }
@@ -65,17 +97,24 @@ pub fn boot(ledger: &mut Ledger, label: &str, elf: &Path, machine: &Machine) -> 
     Ok(())
 }
 
-/// Runs the benchmarks twice, counting instructions.
+/// Runs the benchmarks twice in each paging mode, counting instructions.
 pub fn cost(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     let programs = bare.programs.of(Kind::Bench);
     if programs.is_empty() {
         bail!("package kernel has no benchmark");
     }
-    let built = bare.builder().build(&programs, Profile::Release)?;
-    let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::default() };
+    for arch in Arch::ALL {
+        cost_of(bare, ledger, &programs, arch)?;
+    }
+    Ok(())
+}
+
+fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], arch: Arch) -> Result<()> {
+    let built = bare.builder().build(programs, arch, Profile::Release)?;
+    let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(arch) };
     for program in programs {
-        let name = &program.name;
-        let Some(elf) = built.get(name) else {
+        let name = &format!("{} [{arch}]", program.name);
+        let Some(elf) = built.get(&program.name) else {
             ledger.fail(&format!("{name}: does not build"));
             continue;
         };

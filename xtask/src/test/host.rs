@@ -5,6 +5,7 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Bare, Ledger};
+use crate::arch::Arch;
 use crate::bare::Profile;
 use crate::setup;
 use crate::workspace::{LIBRARY, Workspace};
@@ -27,25 +28,29 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ledger.skip("the bare-metal programs: this toolchain has no clippy; rustup's with rust-src checks them");
         return Ok(());
     }
-    let mut cargo = bare.builder().cargo("clippy", Profile::Release);
-    cargo.arg("--lib");
-    for program in bare.programs.all() {
-        cargo.args([program.kind.flag(), &program.name]);
-        program.features.iter().for_each(|feature| {
-            cargo.args(["--features", feature]);
-        });
+    for arch in Arch::ALL {
+        let mut cargo = bare.builder().cargo("clippy", arch, Profile::Release);
+        cargo.arg("--lib");
+        for program in bare.programs.all() {
+            cargo.args([program.kind.flag(), &program.name]);
+            program.features.iter().for_each(|feature| {
+                cargo.args(["--features", feature]);
+            });
+        }
+        cargo.args(["--", "-D", "warnings"]);
+        ledger.command(&format!("cargo clippy for the bare machine, {arch}"), &mut cargo)?;
     }
-    cargo.args(["--", "-D", "warnings"]);
-    ledger.command("cargo clippy for the bare machine", &mut cargo)
+    Ok(())
 }
 
 /// `cargo doc`, warnings being errors.
 pub fn doc(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     let mut host = bare.workspace.cargo(&["doc", "--no-deps", "-p", LIBRARY, "--all-features"]);
-    let mut kernel = bare.builder().cargo("doc", Profile::Release);
-    kernel.args(["--no-deps", "--lib"]);
-    for (what, cargo) in [("highmem", &mut host), ("kernel, for the bare machine", &mut kernel)] {
-        ledger.command(&format!("cargo doc of {what}"), cargo.env("RUSTDOCFLAGS", "-D warnings"))?;
+    ledger.command("cargo doc of highmem", host.env("RUSTDOCFLAGS", "-D warnings"))?;
+    for arch in Arch::ALL {
+        let mut kernel = bare.builder().cargo("doc", arch, Profile::Release);
+        kernel.args(["--no-deps", "--lib"]).env("RUSTDOCFLAGS", "-D warnings");
+        ledger.command(&format!("cargo doc of kernel, for the bare machine, {arch}"), &mut kernel)?;
     }
     Ok(())
 }

@@ -1,0 +1,41 @@
+//! 32-bit protected mode.
+//!
+//! The kernel's image is a part of the direct map, which begins at 3 GiB.
+
+mod entry;
+mod trap;
+
+pub use trap::TrapFrame;
+pub use x86::bits32::eflags::EFlags as Flags;
+pub(crate) use x86::segmentation::Descriptor as Gate;
+
+use x86::segmentation::DescriptorBuilder;
+
+/// What a gate holds of an address.
+pub(crate) type GateAddress = u32;
+
+/// Where physical address 0 is mapped in the direct map.
+pub const DIRECT_MAP_BASE: usize = 0xC000_0000;
+
+/// Where physical address 0 would be in the mapping that the kernel's image is linked in.
+pub const IMAGE_BASE: usize = DIRECT_MAP_BASE;
+
+/// The most physical memory that the direct map covers: 896 MiB.
+pub const LOWMEM_LIMIT: usize = 896 << 20;
+
+/// From here up to the window nothing is mapped.
+pub const FREE_BASE: usize = 0xF800_0000;
+
+/// The first address of highmem's window.
+pub(crate) const WINDOW_BASE: usize = 0xFFC0_0000;
+
+/// The flags register.
+pub fn flags() -> Flags {
+    // SAFETY: reads a register.
+    unsafe { x86::bits32::eflags::read() }
+}
+
+/// A code segment for this mode.
+pub(crate) fn code_segment(segment: DescriptorBuilder) -> DescriptorBuilder {
+    segment.db()
+}

@@ -1,0 +1,36 @@
+//! 64-bit mode.
+//!
+//! The kernel's image is linked in the topmost 2 GiB, where compiled code reaches it with 32-bit displacements. The direct map is elsewhere:
+//! it begins at the lowest address of the upper half of a 4-level address space, which lies in the upper half of a 5-level one, too.
+
+mod entry;
+mod trap;
+
+pub use trap::TrapFrame;
+pub use x86::bits64::rflags::{RFlags as Flags, read as flags};
+pub(crate) use x86::bits64::segmentation::Descriptor64 as Gate;
+
+use x86::segmentation::DescriptorBuilder;
+
+/// What a gate holds of an address.
+pub(crate) type GateAddress = u64;
+
+/// Where physical address 0 is mapped in the direct map.
+pub const DIRECT_MAP_BASE: usize = 0xFFFF_8000_0000_0000;
+
+/// Where physical address 0 would be in the mapping that the kernel's image is linked in.
+pub const IMAGE_BASE: usize = 0xFFFF_FFFF_8000_0000;
+
+/// The most physical memory that the direct map covers: 1 GiB. The rest is highmem, as on a machine of 32 bits.
+pub const LOWMEM_LIMIT: usize = 1 << 30;
+
+/// From here up to the window nothing is mapped.
+pub const FREE_BASE: usize = 0xFFFF_FFFF_C000_0000;
+
+/// The first address of highmem's window.
+pub(crate) const WINDOW_BASE: usize = 0xFFFF_FFFF_FFC0_0000;
+
+/// A code segment for this mode.
+pub(crate) fn code_segment(segment: DescriptorBuilder) -> DescriptorBuilder {
+    segment.l()
+}

@@ -1,0 +1,124 @@
+//! What is on the stack after an exception or an interrupt, and the code that puts it there.
+
+use core::arch::global_asm;
+use core::fmt;
+
+use crate::trap;
+
+global_asm!(
+    r#"
+    .pushsection .text.trap, "ax", @progbits
+    .globl trap_common
+trap_common:                                # TrapFrame is this, from the top of the stack
+    pushq %rax
+    pushq %rbx
+    pushq %rcx
+    pushq %rdx
+    pushq %rsi
+    pushq %rdi
+    pushq %rbp
+    pushq %r8
+    pushq %r9
+    pushq %r10
+    pushq %r11
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, %rdi
+    movq %rsp, %rbp
+    cld
+    andq $-16, %rsp
+    call {entry}
+    movq %rbp, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %r11
+    popq %r10
+    popq %r9
+    popq %r8
+    popq %rbp
+    popq %rdi
+    popq %rsi
+    popq %rdx
+    popq %rcx
+    popq %rbx
+    popq %rax
+    addq $16, %rsp                          # vector, error code
+    iretq
+    .popsection
+    "#,
+    entry = sym trap::entry,
+    options(att_syntax)
+);
+
+/// The stack after an exception or interrupt, as the stubs in [`idt`](crate::idt) and `trap_common` leave it.
+#[repr(C)]
+pub struct TrapFrame {
+    r15: u64,
+    r14: u64,
+    r13: u64,
+    r12: u64,
+    r11: u64,
+    r10: u64,
+    r9: u64,
+    r8: u64,
+    rbp: u64,
+    rdi: u64,
+    rsi: u64,
+    rdx: u64,
+    rcx: u64,
+    rbx: u64,
+    rax: u64,
+    vector: u64,
+    error: u64,
+    rip: u64,
+    cs: u64,
+    rflags: u64,
+    rsp: u64,
+    ss: u64,
+}
+
+impl TrapFrame {
+    /// Which exception or interrupt.
+    pub fn vector(&self) -> u8 {
+        self.vector as u8
+    }
+
+    /// Its error code, or 0.
+    pub fn error(&self) -> u32 {
+        self.error as u32
+    }
+
+    /// The instruction interrupted.
+    pub fn ip(&self) -> usize {
+        self.rip as usize
+    }
+
+    /// The stack pointer at that instruction.
+    pub fn sp(&self) -> usize {
+        self.rsp as usize
+    }
+
+    /// Has the interrupted code go on at `ip`, with 1 in `rax` and these values in `rcx` and `rdx`.
+    pub(crate) fn resume(&mut self, ip: usize, rcx: u32, rdx: usize) {
+        self.rip = ip as u64;
+        self.rax = 1;
+        self.rcx = rcx.into();
+        self.rdx = rdx as u64;
+    }
+}
+
+impl fmt::Display for TrapFrame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rax, rbx, rcx, rdx, rsi, rdi, rbp, rip, rsp, rflags, .. } = self;
+        let Self { r8, r9, r10, r11, r12, r13, r14, r15, .. } = self;
+        writeln!(f, "rip {rip:016x}  rsp {rsp:016x}  rbp {rbp:016x}  rflags {rflags:08x}")?;
+        writeln!(f, "rax {rax:016x}  rbx {rbx:016x}  rcx {rcx:016x}  rdx {rdx:016x}")?;
+        writeln!(f, "rsi {rsi:016x}  rdi {rdi:016x}  r8  {r8:016x}  r9  {r9:016x}")?;
+        writeln!(f, "r10 {r10:016x}  r11 {r11:016x}  r12 {r12:016x}  r13 {r13:016x}")?;
+        write!(f, "r14 {r14:016x}  r15 {r15:016x}")
+    }
+}

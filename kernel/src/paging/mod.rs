@@ -1,0 +1,356 @@
+//! The page tables: lowmem in the direct map, in 4 KiB pages, each no more allowed than it needs.
+//!
+//! The direct map covers lowmem: physical memory up to [`LOWMEM_LIMIT`] or the end of RAM. The kernel's image lies in it, or has
+//! a mapping of its own ([`IMAGE_BASE`]). Its text is read-only, its constants are read-only and not executable, and all else is
+//! writable and not executable (where the CPU has NX). The page below the stack is missing. There is no identity map and no large page: QEMU
+//! drops its whole TLB when `invlpg` hits inside a large page it has cached, and that would hide a missing flush of one page.
+//!
+//! From [`FREE_BASE`] up the address space is free. A page table of somebody else's joins by [`link_table`].
+//!
+//! The format of an entry and the number of levels are those of the paging mode, each of which is a file with the same names in
+//! it: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit. Here, an entry is a `u64`.
+
+#[cfg(target_arch = "x86_64")]
+mod long;
+#[cfg(all(target_arch = "x86", feature = "non-pae"))]
+mod non_pae;
+#[cfg(all(target_arch = "x86", not(feature = "non-pae")))]
+mod pae;
+#[cfg(not(all(target_arch = "x86", feature = "non-pae")))]
+mod wide;
+
+use alloc::vec::Vec;
+use core::cell::UnsafeCell;
+use core::ffi::c_void;
+use core::ops::{Range, RangeInclusive};
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use highmem::PAGE_SIZE;
+use x86::controlregs::{cr3, cr3_write};
+
+#[cfg(target_arch = "x86_64")]
+use long as mode;
+#[cfg(all(target_arch = "x86", feature = "non-pae"))]
+use non_pae as mode;
+#[cfg(all(target_arch = "x86", not(feature = "non-pae")))]
+use pae as mode;
+
+pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
+use crate::boot;
+use crate::memory::MemoryMap;
+pub(crate) use mode::read;
+pub use mode::{Mode, Raw, levels, page};
+#[cfg(target_arch = "x86")]
+pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE, NX_EXISTS};
+#[cfg(target_arch = "x86_64")]
+pub(crate) use mode::NX_EXISTS;
+
+/// Entries in a table.
+const ENTRIES: usize = 1 << mode::INDEX_BITS;
+
+/// Bytes that a page table maps.
+pub const TABLE_SPAN: usize = ENTRIES * PAGE_SIZE;
+
+/// Present.
+const PRESENT: u64 = 1 << 0;
+
+/// In a table that is not of the lowest level: a large page instead of a table.
+const LARGE: u64 = 1 << 7;
+
+/// One table of any level.
+#[repr(C, align(4096))]
+struct Table(UnsafeCell<[Raw; ENTRIES]>);
+
+// SAFETY: entries are read and written with volatile accesses, as the CPU's own walks do; there is one CPU, and an entry is written once.
+unsafe impl Sync for Table {}
+
+impl Table {
+    const fn new() -> Self {
+        Self(UnsafeCell::new([0; ENTRIES]))
+    }
+
+    /// The table at a physical address in the kernel's image.
+    fn at(phys: u64) -> &'static Self {
+        let virt = phys as usize + IMAGE_BASE;
+        assert!(image().contains(&virt), "no page table of ours at {phys:#x}");
+        // SAFETY: tables of upper levels are all in `POOL`, which is a part of the image.
+        unsafe { &*(virt as *const Self) }
+    }
+
+    fn physical(&self) -> u64 {
+        virt_to_phys(self.0.get() as usize)
+    }
+
+    fn get(&self, index: usize) -> u64 {
+        assert!(index < ENTRIES);
+        // SAFETY: inside the table.
+        unsafe { mode::read(self.0.get().cast::<Raw>().add(index)) }
+    }
+
+    /// Fills an empty entry.
+    fn set(&self, index: usize, entry: u64) {
+        assert!(self.get(index) == 0, "page-table entry {index} is in use");
+        // SAFETY: inside the table, as `get` has checked, and empty.
+        unsafe { mode::write(self.0.get().cast::<Raw>().add(index), entry) }
+    }
+}
+
+/// Tables for the upper levels, and for the image if that is not in the direct map: enough for an image of 32 MiB.
+const OTHER_TABLES: usize = 32;
+
+/// All tables, to be taken in order; the first is the top one.
+static POOL: [Table; LOWMEM_LIMIT / TABLE_SPAN + OTHER_TABLES] = [const { Table::new() }; _];
+
+/// How many tables of the pool are taken.
+static TAKEN: AtomicUsize = AtomicUsize::new(1);
+
+static HAS_NX: AtomicBool = AtomicBool::new(false);
+static LOWMEM_END: AtomicUsize = AtomicUsize::new(0);
+
+unsafe extern "C" {
+    #[link_name = "__image_start"]
+    static IMAGE_START: c_void;
+    #[link_name = "__text_end"]
+    static TEXT_END: c_void;
+    #[link_name = "__rodata_end"]
+    static RODATA_END: c_void;
+    #[link_name = "__image_end"]
+    static IMAGE_END: c_void;
+}
+
+/// Whether pages can be no-execute: the mode has a bit for it, the CPU has NX, and it is turned on.
+#[inline]
+pub fn has_nx() -> bool {
+    NX_EXISTS && HAS_NX.load(Ordering::Relaxed)
+}
+
+/// The first physical address behind lowmem.
+#[inline]
+pub fn lowmem_end() -> usize {
+    LOWMEM_END.load(Ordering::Relaxed)
+}
+
+/// The physical address of an address in the direct map or in the kernel's image.
+///
+/// # Panics
+///
+/// If `virt` is in neither.
+#[inline]
+pub fn virt_to_phys(virt: usize) -> u64 {
+    let base = if virt >= IMAGE_BASE { IMAGE_BASE } else { DIRECT_MAP_BASE };
+    match virt.checked_sub(base) {
+        Some(phys) if phys < LOWMEM_LIMIT => phys as u64,
+        _ => panic!("{virt:#x} is not in the direct map"),
+    }
+}
+
+/// The address of physical address `phys` in the direct map, if it is lowmem.
+#[inline]
+pub fn phys_to_virt(phys: u64) -> Option<usize> {
+    (phys < lowmem_end() as u64).then(|| phys as usize + DIRECT_MAP_BASE)
+}
+
+/// The kernel's image, in virtual addresses.
+pub fn image() -> Range<usize> {
+    &raw const IMAGE_START as usize..&raw const IMAGE_END as usize
+}
+
+/// The part of the image that can be executed.
+pub fn text() -> Range<usize> {
+    &raw const IMAGE_START as usize..&raw const TEXT_END as usize
+}
+
+/// The part of the image that can only be read.
+pub fn rodata() -> Range<usize> {
+    &raw const TEXT_END as usize..&raw const RODATA_END as usize
+}
+
+/// A page, as a page-table entry describes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The physical address of the frame.
+    pub address: u64,
+    /// Whether it can be written.
+    pub writable: bool,
+    /// Whether it cannot be executed.
+    pub no_execute: bool,
+}
+
+/// What the page tables in use say about an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mapping {
+    /// Nothing is mapped there.
+    Absent,
+    /// A page of more than 4 KiB.
+    Large,
+    /// A 4 KiB page.
+    Page(Page),
+}
+
+/// Which entry of a table of level `level` (1 is the lowest) an address selects.
+fn index(virt: usize, level: u32) -> usize {
+    virt / PAGE_SIZE >> (mode::INDEX_BITS * (level - 1)) & (ENTRIES - 1)
+}
+
+/// The physical address of the frame or table that an entry names.
+pub fn address(entry: u64) -> u64 {
+    mode::decode(entry).address
+}
+
+/// Entry `index` of a table in use, whoever it belongs to.
+fn entry(table: u64, index: usize) -> u64 {
+    let table = phys_to_virt(table).expect("page table outside lowmem");
+    assert!(index < ENTRIES);
+    // SAFETY: a table in use, which lowmem maps, and an entry inside of it.
+    unsafe { mode::read((table as *const Raw).add(index)) }
+}
+
+/// The physical address of the top table in use.
+fn top() -> u64 {
+    // SAFETY: reads a register.
+    unsafe { cr3() }
+}
+
+/// Walks the page tables in use, as the CPU does.
+///
+/// # Panics
+///
+/// If a table lies outside lowmem: [`link_table`] allows none such.
+pub fn walk(virt: usize) -> Mapping {
+    let mut table = top();
+    for level in (1..=levels()).rev() {
+        let entry = entry(table, index(virt, level));
+        match entry {
+            _ if entry & PRESENT == 0 => return Mapping::Absent,
+            _ if level == 1 => return Mapping::Page(mode::decode(entry)),
+            _ if entry & LARGE != 0 => return Mapping::Large,
+            _ => table = address(entry),
+        }
+    }
+    unreachable!("the lowest level ends the loop")
+}
+
+/// All that is mapped, in order; ranges that touch are one.
+///
+/// # Panics
+///
+/// As [`walk`].
+pub fn mapped() -> Vec<RangeInclusive<usize>> {
+    let mut ranges = Vec::new();
+    collect(top(), levels(), 0, &mut ranges);
+    ranges
+}
+
+/// Adds what the table of level `level` at `table` maps, which stands for the addresses from `start` on.
+fn collect(table: u64, level: u32, start: usize, ranges: &mut Vec<RangeInclusive<usize>>) {
+    let shift = PAGE_SIZE.ilog2() + mode::INDEX_BITS * (level - 1);
+    // PAE's top table has 4 entries.
+    for index in 0..ENTRIES.min((usize::MAX >> shift) + 1) {
+        let entry = entry(table, index);
+        let virt = canonical(start | index << shift);
+        if entry & PRESENT == 0 {
+        } else if level > 1 && entry & LARGE == 0 {
+            collect(address(entry), level - 1, virt, ranges);
+        } else {
+            let last = virt + ((1 << shift) - 1);
+            match ranges.last_mut() {
+                Some(range) if range.end().wrapping_add(1) == virt => *range = *range.start()..=last,
+                _ => ranges.push(virt..=last),
+            }
+        }
+    }
+}
+
+/// Gives the bits above those that the page tables translate the value of the highest one that they do.
+fn canonical(virt: usize) -> usize {
+    let unused = usize::BITS.saturating_sub(PAGE_SIZE.ilog2() + mode::INDEX_BITS * levels());
+    ((virt << unused) as isize >> unused) as usize
+}
+
+/// The table of level `level` for `virt`, in the tables that begin with the first of the pool; made if it is missing.
+fn table_for(virt: usize, level: u32) -> &'static Table {
+    let [top, ..] = &POOL;
+    (level + 1..=levels()).rev().fold(top, |table, level| {
+        let index = index(virt, level);
+        match table.get(index) {
+            0 => {
+                let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
+                let lower = POOL.get(taken).expect("out of page tables");
+                table.set(index, mode::table(lower.physical(), level));
+                lower
+            }
+            entry => Table::at(address(entry)),
+        }
+    })
+}
+
+/// Puts the page table `table` into the page directory, for the [`TABLE_SPAN`] bytes at `virt`.
+///
+/// ```ignore
+/// static TABLE: Window = Window::new(); // 4 KiB, aligned to 4 KiB
+/// unsafe { paging::link_table(paging::FREE_BASE, (&raw const TABLE).cast()) };
+/// ```
+///
+/// # Panics
+///
+/// If `virt` is not a multiple of [`TABLE_SPAN`] or has a table already, or `table` is not 4 KiB-aligned in lowmem.
+///
+/// # Safety
+///
+/// `table` is a page of entries of this paging mode that stays a page table for ever, and whoever fills these entries answers for
+/// what they map.
+pub unsafe fn link_table(virt: usize, table: *const c_void) {
+    assert!(virt.is_multiple_of(TABLE_SPAN), "{virt:#x} is not a multiple of {TABLE_SPAN:#x}");
+    assert!((table as usize).is_multiple_of(PAGE_SIZE), "the page table at {table:p} is not aligned");
+    table_for(virt, 2).set(index(virt, 2), mode::table(virt_to_phys(table as usize), 2));
+}
+
+/// Builds the final tables and switches to them.
+///
+/// # Safety
+///
+/// Once, on the boot tables; `has_nx` says whether EFER.NXE is set.
+pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
+    HAS_NX.store(has_nx, Ordering::Relaxed);
+    let ram_end = map.ram().filter(|r| r.start < LOWMEM_LIMIT as u64).map(|r| r.end()).max().unwrap_or(0);
+    let end = ram_end.min(LOWMEM_LIMIT as u64) as usize & !(PAGE_SIZE - 1);
+    let image = virt_to_phys(image().start) as usize..virt_to_phys(image().end - 1) as usize + 1;
+    assert!(end >= image.end, "not enough memory: lowmem ends at {end:#x}");
+    LOWMEM_END.store(end, Ordering::Relaxed);
+
+    for index in 0..mode::TOP_ENTRIES_LOADED {
+        table_for(index * ENTRIES * TABLE_SPAN, levels() - 1);
+    }
+    map_range(0..end, DIRECT_MAP_BASE);
+    if IMAGE_BASE != DIRECT_MAP_BASE {
+        map_range(image, IMAGE_BASE);
+    }
+    // SAFETY: the new tables map all that is in use (image, stack, lowmem) where the boot tables do.
+    unsafe { cr3_write(POOL[0].physical()) };
+}
+
+/// Maps these physical addresses, which are whole pages, `base` higher.
+fn map_range(range: Range<usize>, base: usize) {
+    let mut table = None;
+    for phys in range.step_by(PAGE_SIZE) {
+        let virt = phys + base;
+        let index = index(virt, 1);
+        if index == 0 {
+            table = None;
+        }
+        let table = table.get_or_insert_with(|| table_for(virt, 1));
+        if let Some(entry) = entry_for(phys, virt) {
+            table.set(index, entry);
+        }
+    }
+}
+
+/// The entry that maps a physical address of lowmem at `virt`; `None` if it is to be missing.
+///
+/// What the image is not allowed at its own address, it is not allowed in the direct map either; and there it is never executable.
+fn entry_for(phys: usize, virt: usize) -> Option<u64> {
+    let linked = phys + IMAGE_BASE;
+    let (text, rodata) = (text().contains(&linked), rodata().contains(&linked));
+    let executable = text && virt == linked;
+    (linked != boot::stack_guard()).then(|| page(phys as u64, !text && !rodata, has_nx() && !executable))
+}
