@@ -19,25 +19,25 @@ kernel::main!(atomic_tests);
 
 fn atomic_tests(task: &mut Task<'_>) {
     let all: [(_, harness::Test); 18] = [
-            ("slots_are_empty_at_boot", slots_are_empty_at_boot),
-            (ABOVE_4_GIB, frames_above_4_gib_land_above_4_gib),
-            ("a_slot_mapped_again_shows_the_new_frame", a_slot_mapped_again_shows_the_new_frame),
-            ("a_frame_mapped_elsewhere_keeps_its_bytes", a_frame_mapped_elsewhere_keeps_its_bytes),
-            ("all_slots_at_once_are_all_different", all_slots_at_once_are_all_different),
-            ("a_slot_is_empty_after_its_guard", a_slot_is_empty_after_its_guard),
-            ("a_pointer_kept_past_the_guard_faults", a_pointer_kept_past_the_guard_faults),
-            ("a_read_only_mapping_cannot_be_written", a_read_only_mapping_cannot_be_written),
-            ("a_mapping_cannot_be_executed", a_mapping_cannot_be_executed),
-            ("a_forgotten_guard_does_not_poison_the_slot", a_forgotten_guard_does_not_poison_the_slot),
-            ("lowmem_uses_the_direct_map", lowmem_uses_the_direct_map),
-            ("memory_of_others_is_copied", memory_of_others_is_copied),
-            ("the_page_is_freed_after_it_is_unmapped", the_page_is_freed_after_it_is_unmapped),
-            ("contexts_turn_off_what_they_say", contexts_turn_off_what_they_say),
-            ("an_interrupt_maps_beside_the_task", an_interrupt_maps_beside_the_task),
-            ("an_interrupt_between_any_two_instructions", an_interrupt_between_any_two_instructions),
-            ("a_softirq_maps_beside_the_task", a_softirq_maps_beside_the_task),
-            ("an_entry_names_the_frame_and_what_is_allowed", an_entry_names_the_frame_and_what_is_allowed),
-        ];
+        ("slots_are_empty_at_boot", slots_are_empty_at_boot),
+        (ABOVE_4_GIB, frames_above_4_gib_land_above_4_gib),
+        ("a_slot_mapped_again_shows_the_new_frame", a_slot_mapped_again_shows_the_new_frame),
+        ("a_frame_mapped_elsewhere_keeps_its_bytes", a_frame_mapped_elsewhere_keeps_its_bytes),
+        ("all_slots_at_once_are_all_different", all_slots_at_once_are_all_different),
+        ("a_slot_is_empty_after_its_guard", a_slot_is_empty_after_its_guard),
+        ("a_pointer_kept_past_the_guard_faults", a_pointer_kept_past_the_guard_faults),
+        ("a_read_only_mapping_cannot_be_written", a_read_only_mapping_cannot_be_written),
+        ("a_mapping_cannot_be_executed", a_mapping_cannot_be_executed),
+        ("a_forgotten_guard_does_not_poison_the_slot", a_forgotten_guard_does_not_poison_the_slot),
+        ("lowmem_uses_the_direct_map", lowmem_uses_the_direct_map),
+        ("memory_of_others_is_copied", memory_of_others_is_copied),
+        ("the_page_is_freed_after_it_is_unmapped", the_page_is_freed_after_it_is_unmapped),
+        ("contexts_turn_off_what_they_say", contexts_turn_off_what_they_say),
+        ("an_interrupt_maps_beside_the_task", an_interrupt_maps_beside_the_task),
+        ("an_interrupt_between_any_two_instructions", an_interrupt_between_any_two_instructions),
+        ("a_softirq_maps_beside_the_task", a_softirq_maps_beside_the_task),
+        ("an_entry_names_the_frame_and_what_is_allowed", an_entry_names_the_frame_and_what_is_allowed),
+    ];
     let can_run = |&(name, _): &(&str, harness::Test)| name != ABOVE_4_GIB || Zone::Above4G.is_reachable();
     for (name, _) in all.iter().filter(|test| !can_run(test)) {
         println!("left out: {name}, as this paging mode reaches no frame above 4 GiB");

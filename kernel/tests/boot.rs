@@ -58,13 +58,11 @@ fn memory_map_has_the_memory_of_the_machine(_: &mut Task<'_>) {
     let above_4g = (cmos_word(0x5b) | cmos_byte(0x5d) << 16) << 16;
     let (expected, total) = (below_4g + above_4g, memory::map().total());
     assert!(total <= expected && expected - total < 1 << 20, "{total:#x} of {expected:#x} bytes");
-    let end = highest_address().min(1 << (Paging::PFN_BITS + 12));
-    assert_eq!(frames::highest_pfn() as u64 >> 8, (end - 1) >> 20);
+    assert_eq!(frames::highest_pfn() as u64 >> 8, (highest_address_below(REACH) - 1) >> 20);
 }
 
-fn highest_address() -> u64 {
-    memory::map().ram().map(|region| region.end()).max().unwrap_or(0)
-}
+/// Behind the last address that a frame number of this paging mode can mean.
+const REACH: u64 = 1 << (Paging::PFN_BITS + 12);
 
 fn cmos_byte(register: u8) -> u64 {
     // SAFETY: reads a CMOS register; nobody else uses the index port.
@@ -397,8 +395,7 @@ fn zones_hand_out_their_own_frames_once(_: &mut Task<'_>) {
         assert_eq!(frames::stats(zone), before);
     }
     let total: usize = Zone::ALL.map(|zone| frames::stats(zone).total).iter().sum();
-    let reach = 1 << (Paging::PFN_BITS + 12);
-    let within_reach = memory::map().ram().map(|region| region.end().min(reach).saturating_sub(region.start));
+    let within_reach = memory::map().ram().map(|region| region.end().min(REACH).saturating_sub(region.start));
     let ram = (within_reach.sum::<u64>() >> 12) as usize;
     assert!(total < ram && ram - total <= image_end, "{total} frames of {ram}");
 }

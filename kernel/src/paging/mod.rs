@@ -38,12 +38,12 @@ use pae as mode;
 pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
 use crate::boot;
 use crate::memory::MemoryMap;
-pub(crate) use mode::read;
-pub use mode::{Mode, Raw, levels, page};
-#[cfg(target_arch = "x86")]
-pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE, NX_EXISTS};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use mode::NX_EXISTS;
+pub(crate) use mode::read;
+#[cfg(target_arch = "x86")]
+pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE, NX_EXISTS};
+pub use mode::{Mode, Raw, levels, page};
 
 /// Entries in a table.
 const ENTRIES: usize = 1 << mode::INDEX_BITS;

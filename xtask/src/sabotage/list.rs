@@ -56,7 +56,7 @@ impl Sabotage {
             CaughtBy::Qemu { qemu, .. } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
                 Suite::Guest { program: qemu.clone(), arch: self.arch, cpu }
-            },
+            }
             CaughtBy::Unit { .. } => Suite::Host,
         }
     }
