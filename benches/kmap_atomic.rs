@@ -12,7 +12,7 @@ use highmem::linux::User0;
 use highmem::{kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{Slot, Task};
-use kernel::{irq, println};
+use kernel::{irq, paging, println};
 
 kernel::main!(costs);
 
@@ -23,14 +23,14 @@ fn costs(task: &mut Task<'_>) {
     let mut other = frames::alloc(Zone::High).expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 
-    budget("pair_with_context", 27, task, |task| pair_with_context(task, &mut high));
+    budget("pair_with_context", [16, 27, 22], task, |task| pair_with_context(task, &mut high));
     let mut atomic = task.atomic();
     let mut slots = atomic.slots();
-    budget("pair", 25, &mut slots.user0, |slot| pair(slot, &mut high));
-    budget("pair_by_hand", 25, &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
-    budget("pair_read_only", 25, &mut slots.user0, |slot| pair_read_only(slot, &high));
-    budget("pair_on_lowmem", 6, &mut slots.user0, |slot| pair(slot, &mut low));
-    budget("two_nested_slots", 60, &mut (slots.user0, slots.user1), |(user0, user1)| {
+    budget("pair", [13, 25, 20], &mut slots.user0, |slot| pair(slot, &mut high));
+    budget("pair_by_hand", [13, 25, 20], &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
+    budget("pair_read_only", [13, 25, 20], &mut slots.user0, |slot| pair_read_only(slot, &high));
+    budget("pair_on_lowmem", [5, 6, 6], &mut slots.user0, |slot| pair(slot, &mut low));
+    budget("two_nested_slots", [34, 60, 48], &mut (slots.user0, slots.user1), |(user0, user1)| {
         let _source = kmap_atomic(user0.reborrow(), &*black_box(&mut high));
         let _target = kmap_atomic(user1.reborrow(), black_box(&mut other));
     });
@@ -56,8 +56,8 @@ fn pair_with_context(task: &mut Task<'_>, page: &mut Frame) {
     drop(kmap_atomic(task.atomic().slots().user0, black_box(page)));
 }
 
-/// Measures `operation` and prints it beside what it may cost at most.
-fn budget<T>(name: &str, limit: u32, with: &mut T, mut operation: impl FnMut(&mut T)) {
+/// Measures `operation` and prints it beside what it may cost at most: without PAE, with PAE, with 64 bits.
+fn budget<T>(name: &str, limits: [u32; 3], with: &mut T, mut operation: impl FnMut(&mut T)) {
     let page = &mut 0;
     let cost = irq::with_disabled(|| {
         let empty = cost_of(|| {
@@ -65,6 +65,12 @@ fn budget<T>(name: &str, limit: u32, with: &mut T, mut operation: impl FnMut(&mu
         });
         cost_of(|| operation(with)) - empty
     });
+    let [non_pae, pae, long] = limits;
+    let limit = match paging::levels() {
+        2 => non_pae,
+        3 => pae,
+        _ => long,
+    };
     println!("budget {name} measured {cost} limit {limit}");
 }
 

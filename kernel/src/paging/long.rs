@@ -12,8 +12,8 @@ use crate::arch::{DIRECT_MAP_BASE, IMAGE_BASE};
 /// The mode, for `highmem`.
 pub type Mode = highmem::paging::Long;
 
-/// How many entries of the top table must be filled before the CPU loads it.
-pub const TOP_ENTRIES_LOADED: usize = 0;
+/// Addresses whose entries in the top table have to be there when the CPU loads it.
+pub const LOADED_AT_ONCE: [usize; 0] = [];
 
 // The first GiB in 2 MiB pages (present, writable, large): where it is, in the direct map, and where the image is linked.
 global_asm!(

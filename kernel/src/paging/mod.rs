@@ -189,7 +189,7 @@ pub enum Mapping {
 
 /// Which entry of a table of level `level` (1 is the lowest) an address selects.
 fn index(virt: usize, level: u32) -> usize {
-    virt / PAGE_SIZE >> (mode::INDEX_BITS * (level - 1)) & (ENTRIES - 1)
+    ((virt / PAGE_SIZE) >> (mode::INDEX_BITS * (level - 1))) % ENTRIES
 }
 
 /// The physical address of the frame or table that an entry names.
@@ -318,8 +318,8 @@ pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
     assert!(end >= image.end, "not enough memory: lowmem ends at {end:#x}");
     LOWMEM_END.store(end, Ordering::Relaxed);
 
-    for index in 0..mode::TOP_ENTRIES_LOADED {
-        table_for(index * ENTRIES * TABLE_SPAN, levels() - 1);
+    for virt in mode::LOADED_AT_ONCE {
+        table_for(virt, levels() - 1);
     }
     map_range(0..end, DIRECT_MAP_BASE);
     if IMAGE_BASE != DIRECT_MAP_BASE {

@@ -25,8 +25,8 @@ pub const BOOT_FEATURE: u32 = 1 << 3;
 /// What boot turns on in CR4: PSE.
 pub const BOOT_CR4: u32 = 1 << 4;
 
-/// How many entries of the top table must be filled before the CPU loads it.
-pub const TOP_ENTRIES_LOADED: usize = 0;
+/// Addresses whose entries in the top table have to be there when the CPU loads it.
+pub const LOADED_AT_ONCE: [usize; 0] = [];
 
 // The first GiB, at 0 and at 3 GiB, in 4 MiB pages: present, writable, large.
 global_asm!(

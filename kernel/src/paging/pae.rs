@@ -18,8 +18,8 @@ pub const BOOT_FEATURE: u32 = 1 << 6;
 /// What boot turns on in CR4: PAE.
 pub const BOOT_CR4: u32 = 1 << 5;
 
-/// How many entries of the top table must be filled before the CPU loads it: it reads the four pointers then, and never again.
-pub const TOP_ENTRIES_LOADED: usize = 4;
+/// Addresses whose entries in the top table have to be there when the CPU loads it: it reads the four pointers then, and never again.
+pub const LOADED_AT_ONCE: [usize; 4] = [0, 1 << 30, 2 << 30, 3 << 30];
 
 // The first GiB in 2 MiB pages (present, writable, large), at 0 and at 3 GiB.
 global_asm!(

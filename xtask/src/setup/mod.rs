@@ -38,7 +38,7 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
     if found.is_none() {
         missing.extend(&toolchain::PACKAGES);
     }
-    if !links_elf_i386() {
+    if !links_both() {
         missing.push(&BINUTILS);
     }
     if need >= Need::Boot && qemu_version().is_none() {
@@ -52,10 +52,10 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
         None => toolchain::debian()?,
     };
     say::note(&format!("toolchain  {toolchain}"));
-    if !links_elf_i386() {
-        bail!("`ld` cannot link elf_i386; put GNU ld for x86 (Debian's binutils) first on the PATH");
+    if !links_both() {
+        bail!("`ld` cannot link elf_i386 and elf_x86_64; put GNU ld for x86 (Debian's binutils) first on the PATH");
     }
-    say::note("linker     ld (elf_i386)");
+    say::note("linker     ld (elf_i386, elf_x86_64)");
     if need >= Need::Boot {
         let version = qemu_version().with_context(|| format!("`{QEMU} --version` says nothing that makes sense"))?;
         let (major, minor) = version;
@@ -81,9 +81,10 @@ pub fn component(workspace: &Workspace, command: &str, component: &str) -> Resul
     bail!("`cargo {command}` is missing; install it (`rustup component add {component}`)")
 }
 
-fn links_elf_i386() -> bool {
-    process::answer(Command::new("ld").arg("-V"))
-        .is_some_and(|text| text.split_whitespace().any(|word| word == "elf_i386"))
+/// Whether `ld` links programs for both targets.
+fn links_both() -> bool {
+    let text = process::answer(Command::new("ld").arg("-V")).unwrap_or_default();
+    ["elf_i386", "elf_x86_64"].iter().all(|wanted| text.split_whitespace().any(|word| word == *wanted))
 }
 
 fn qemu_version() -> Option<(u64, u64)> {

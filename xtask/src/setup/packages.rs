@@ -25,7 +25,7 @@ pub const RUST_SRC: Package =
 pub const QEMU_X86: Package =
     Package { name: "qemu-system-x86", purpose: "the PC that the programs run on, 7.0 or later" };
 /// The linker.
-pub const BINUTILS: Package = Package { name: "binutils", purpose: "`ld`, which links 32-bit x86 ELF" };
+pub const BINUTILS: Package = Package { name: "binutils", purpose: "`ld`, which links 32-bit and 64-bit x86 ELF" };
 
 /// Installs `packages` with apt-get, or says how the user can.
 pub fn install(packages: &[&Package]) -> Result<()> {

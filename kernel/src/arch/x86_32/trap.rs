@@ -27,7 +27,7 @@ trap_common:                                # TrapFrame is this, from the top of
     options(att_syntax)
 );
 
-/// The stack after an exception or interrupt, as the stubs in [`idt`](crate::idt) and `trap_common` leave it.
+/// The stack after an exception or interrupt, as the stubs in `idt` and `trap_common` leave it.
 #[repr(C)]
 pub struct TrapFrame {
     edi: u32,
