@@ -28,7 +28,7 @@ use workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
-  cargo xtask demo                          see it work: four programs on a PC with 6 GiB
+  cargo xtask demo                          see it work: four programs in QEMU
   cargo xtask test                          every check there is
   cargo xtask test --only fmt,clippy,unit   the quick ones
   cargo xtask qemu --list                   the bare-metal programs
@@ -48,7 +48,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Boot the demo programs on a PC with 6 GiB and show what they report
+    /// Boot the demo programs on a PC with more memory than it has addresses, and show what they report
     Demo(DemoArgs),
     /// Run the checks: all of them, or those named
     Test(TestArgs),
@@ -81,9 +81,9 @@ struct QemuArgs {
     /// The paging mode
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
-    /// The machine's memory
-    #[arg(long, default_value = "6G", value_name = "SIZE")]
-    mem: qemu::Memory,
+    /// The machine's memory [default: 6G, or 3G with CPU pentium]
+    #[arg(long, value_name = "SIZE")]
+    mem: Option<qemu::Memory>,
     /// Count instructions instead of time: exact, the same in every run, and slower
     #[arg(long)]
     icount: bool,
@@ -138,7 +138,8 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
         bail!("{} does not build", program.name);
     };
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
-    let machine = qemu::Machine { memory: args.mem, cpu, icount: args.icount, limit: args.timeout };
+    let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
+    let machine = qemu::Machine { memory, cpu, icount: args.icount, limit: args.timeout };
     say::heading(&format!("Booting {} ({}) on {machine}", program.name, args.arch));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {

@@ -28,6 +28,15 @@ pub struct Memory(u64);
 impl Memory {
     /// As much as the programs want: 2 GiB of it lie above 4 GiB, and more.
     pub const SIX_GIB: Self = Self(6 << 10);
+
+    /// All below 4 GiB.
+    pub const THREE_GIB: Self = Self(3 << 10);
+
+    /// As much as the programs want and as the CPU can address: a Pentium has 32 address bits.
+    pub fn of(cpu: &str) -> Self {
+        let model = cpu.split(',').next();
+        if model == Some("pentium") { Self::THREE_GIB } else { Self::SIX_GIB }
+    }
 }
 
 impl FromStr for Memory {
@@ -77,7 +86,7 @@ impl Machine {
 
     /// One with another CPU model.
     pub fn with_cpu(cpu: &str) -> Self {
-        Self { memory: Memory::SIX_GIB, cpu: cpu.to_owned(), icount: false, limit: Duration::from_secs(120) }
+        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), icount: false, limit: Duration::from_secs(120) }
     }
 }
 
@@ -210,7 +219,10 @@ mod tests {
         ] {
             assert!(bad.parse::<Memory>().is_err(), "{bad}");
         }
-        assert_eq!(Memory::SIX_GIB.to_string(), "6G");
+        assert_eq!(
+            ["max", "pentium3", "pentium", "pentium,-pse"].map(|cpu| Memory::of(cpu).to_string()),
+            ["6G", "6G", "3G", "3G"]
+        );
         assert_eq!(Memory(512).to_string(), "512M");
     }
 

@@ -5,6 +5,7 @@ use core::arch::global_asm;
 // Every register, and the direction flag, holds a value of its own for as many rounds as the argument says; the result is 0
 // if they all still do at the end. What differs is collected on the stack.
 global_asm!(
+    ".globl hold_registers",
     "hold_registers:",
     "push rbp",
     "push rbx",
