@@ -10,7 +10,7 @@ use core::mem;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 use highmem::linux::User0;
-use highmem::{KmapAtomic, Page, kmap_atomic, kunmap_atomic};
+use highmem::{DeviceFrame, KmapAtomic, Page, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{self, ExampleKernel, HardIrq, Softirq, Task};
 use kernel::{harness, irq, paging, probe, softirq, timer};
@@ -33,6 +33,7 @@ fn atomic_tests(task: &mut Task<'_>) {
             ("a_forgotten_guard_does_not_poison_the_slot", a_forgotten_guard_does_not_poison_the_slot),
             ("lowmem_uses_the_direct_map", lowmem_uses_the_direct_map),
             ("memory_of_others_is_copied", memory_of_others_is_copied),
+            ("a_device_is_mapped_uncached_and_answers", a_device_is_mapped_uncached_and_answers),
             ("the_page_is_freed_after_it_is_unmapped", the_page_is_freed_after_it_is_unmapped),
             ("contexts_turn_off_what_they_say", contexts_turn_off_what_they_say),
             ("an_interrupt_maps_beside_the_task", an_interrupt_maps_beside_the_task),
@@ -272,6 +273,33 @@ fn memory_of_others_is_copied(task: &mut Task<'_>) {
         assert_eq!(copy, data, "at {offset}");
     }
     assert!(mapped.write_at(PAGE - data.len() + 1, &data).is_err());
+}
+
+/// The event timer of the PC: a device at a fixed address, which the direct map does not have.
+fn a_device_is_mapped_uncached_and_answers(task: &mut Task<'_>) {
+    const HPET: u64 = 0xfed0_0000;
+    const CAPABILITIES: usize = 0x00;
+    const CONFIGURATION: usize = 0x10;
+    const COUNTER: usize = 0xf0;
+    const INTEL: u32 = 0x8086;
+    const UNCACHED: u64 = 0x18;
+
+    let pfn = highmem::Pfn::containing(HPET).expect("within reach");
+    // SAFETY: nobody else uses the timer, and it writes to no memory.
+    let mut hpet = unsafe { DeviceFrame::<highmem::paging::Pae>::from_pfn(pfn) };
+    let mut atomic = task.atomic();
+    let mut registers = kmap_atomic(atomic.slots().user0, &mut hpet);
+    assert_eq!(kmap::entry(registers.address()) & 0xffff_f0ff & !0x60, HPET | UNCACHED | 0x03);
+    assert_eq!(registers.load::<u32>(CAPABILITIES).expect("aligned") >> 16, INTEL);
+
+    let counter = || registers.load::<u32>(COUNTER).expect("aligned");
+    let before = counter();
+    assert_eq!(counter(), before, "the counter stands still until it is turned on");
+    registers.store(CONFIGURATION, 1_u32).expect("aligned");
+    let on = registers.load::<u32>(COUNTER).expect("aligned");
+    let later = (0..1_000_000).any(|_| registers.load::<u32>(COUNTER).expect("aligned") > on);
+    assert!(later, "the counter does not count");
+    registers.store(CONFIGURATION, 0_u32).expect("aligned");
 }
 
 /// A page that looks, when it is freed, whether its mapping is gone.
