@@ -25,7 +25,8 @@ use crate::slot::{KmType, Slot};
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
 /// A page of the direct map is not mapped a second time: the guard refers to it there, unless [`Kernel::FORCE_MAP`]. Everything
-/// else is the same.
+/// else is the same. A frame of a device is always mapped, with its memory type; if [`Kernel::PAT`] does not have that, it does not
+/// compile.
 ///
 /// ```
 /// use highmem::{Frame, Kernel, Page, Slot, kmap_atomic, linux::{Set, User0, User1}};
@@ -48,15 +49,19 @@ where
     P: Page<Paging = K::Paging>,
 {
     let pfn = page.pfn();
-    let address = match K::direct_map(pfn) {
-        Some(bytes) if !K::FORCE_MAP => {
+    let direct = if <P::Access as Access>::RAM && !K::FORCE_MAP { K::direct_map(pfn) } else { None };
+    let address = match direct {
+        Some(bytes) => {
             let address = bytes.as_ptr().expose_provenance();
             // SAFETY: I3: a page outside of the window has no entry to clear, and `Kernel::direct_map` promises that this one
             // is outside. Knowing it, the compiler drops the unmapping of lowmem pages.
             unsafe { hint::assert_unchecked(!Window::<K>::contains(address)) };
             address
         }
-        _ => map::<K, S>(pfn, <P::Access as Access>::WRITABLE),
+        None => {
+            let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
+            map::<K, S>(pfn, Protection { writable, no_execute: K::no_execute(), cache })
+        }
     };
     KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }
 }
@@ -130,13 +135,13 @@ where
 /// Fills the empty entry of slot `S`.
 #[inline]
 #[track_caller]
-fn map<K, S>(pfn: Pfn<K::Paging>, writable: bool) -> usize
+fn map<K, S>(pfn: Pfn<K::Paging>, protection: Protection) -> usize
 where
     K: Kernel,
     S: KmType<Set = K::KmTypes>,
 {
     let (address, pte) = Window::<K>::slot::<S>();
-    let entry = K::Paging::entry(pfn.number(), Protection { writable, no_execute: K::no_execute() });
+    let entry = K::Paging::entry(pfn.number(), protection);
     // SAFETY: I1: the caller had the slot's token, so nobody else writes its entry. It is empty when it is set: `unmap` has
     // emptied it, or it is emptied here (I3).
     unsafe {

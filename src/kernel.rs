@@ -7,7 +7,7 @@ use typenum::{NonZero, Unsigned};
 use crate::fixmap::FixmapTables;
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
-use crate::paging::Paging;
+use crate::paging::{Paging, Pat};
 use crate::slot::KmTypes;
 
 /// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
@@ -25,6 +25,7 @@ use crate::slot::KmTypes;
 ///   first mapping.
 /// - [ ] Nobody else writes these entries or uses these virtual addresses.
 /// - [ ] CR0.WP is set. (Without it a read-only mapping is writable.)
+/// - [ ] The register IA32_PAT of each CPU holds [`PAT`](Self::PAT). (A processor has [`Pat::POWER_ON`] if nobody changes it.)
 /// - [ ] The page tables use the format that [`Paging`](Self::Paging) names, and frames beyond what the processor can address
 ///   (MAXPHYADDR) are never made into pages.
 /// - [ ] Translations of one address space are not kept while another is in use: CR4.PCIDE is clear.
@@ -63,6 +64,9 @@ pub unsafe trait Kernel: Sized + 'static {
 
     /// The virtual address of the window's first page; a multiple of what one page table covers (2 MiB with PAE).
     const FIXMAP_BASE: usize;
+
+    /// What the attribute bits of an entry mean: the page attribute table.
+    const PAT: Pat = Pat::POWER_ON;
 
     /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code.
     const FORCE_MAP: bool = false;

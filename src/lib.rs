@@ -28,7 +28,7 @@ pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
 pub use kernel::Kernel;
-pub use page::{Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
+pub use page::{DeviceFrame, Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;
 pub use slot::{KmType, KmTypes, Slot, linux};
 pub use view::ViewError;

@@ -9,12 +9,12 @@
 //! The types say it: [`Page`] is what can be mapped. `&P` maps read only, `&mut P` as the page allows, and an owned page
 //! moves into the mapping and comes out again. Its [`Access`] decides whether the bytes may become Rust references
 //! ([`ReadWrite`], [`ReadOnly`]), or only be copied, because someone else may write at any time ([`Volatile`],
-//! [`VolatileReadOnly`]).
+//! [`VolatileReadOnly`]), or because they are no memory at all ([`Device`], [`DeviceReadOnly`]).
 
 use core::fmt;
 use core::marker::PhantomData;
 
-use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
+use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging};
 
 /// The bytes of one page.
 pub type PageBytes = [u8; PAGE_SIZE];
@@ -93,6 +93,8 @@ impl core::error::Error for PfnError {}
 pub trait Access: sealed::Sealed + 'static {
     /// Whether the page-table entry lets writes through.
     const WRITABLE: bool;
+    /// Whether it is memory, which the direct map may have, or a device.
+    const RAM: bool;
     /// The same access through a shared borrow of the page.
     type Shared: Access;
 }
@@ -114,28 +116,39 @@ pub struct Volatile;
 #[derive(Debug)]
 pub struct VolatileReadOnly;
 
+/// A device answers to accesses: its registers are read and written one by one, and its memory is copied in and out.
+#[derive(Debug)]
+pub struct Device;
+
+/// As [`Device`], but only to be read.
+#[derive(Debug)]
+pub struct DeviceReadOnly;
+
 macro_rules! access {
-    ($($name:ident: writable $writable:literal, through a shared borrow $shared:ident;)*) => {$(
+    ($($name:ident: RAM $ram:literal, writable $writable:literal, through a shared borrow $shared:ident;)*) => {$(
         impl sealed::Sealed for $name {}
         impl Access for $name {
             const WRITABLE: bool = $writable;
+            const RAM: bool = $ram;
             type Shared = $shared;
         }
     )*};
 }
 
 access! {
-    ReadWrite: writable true, through a shared borrow ReadOnly;
-    ReadOnly: writable false, through a shared borrow ReadOnly;
-    Volatile: writable true, through a shared borrow VolatileReadOnly;
-    VolatileReadOnly: writable false, through a shared borrow VolatileReadOnly;
+    ReadWrite: RAM true, writable true, through a shared borrow ReadOnly;
+    ReadOnly: RAM true, writable false, through a shared borrow ReadOnly;
+    Volatile: RAM true, writable true, through a shared borrow VolatileReadOnly;
+    VolatileReadOnly: RAM true, writable false, through a shared borrow VolatileReadOnly;
+    Device: RAM false, writable true, through a shared borrow DeviceReadOnly;
+    DeviceReadOnly: RAM false, writable false, through a shared borrow DeviceReadOnly;
 }
 
 /// Access by reference: nobody else writes these bytes.
 #[diagnostic::on_unimplemented(
     message = "memory that others may write at any time gives no references",
     label = "this mapping's access is `{Self}`",
-    note = "copy the bytes out and in with `read_at` and `write_at`"
+    note = "copy the bytes out and in with `read_at` and `write_at`, or single values with `load` and `store`"
 )]
 pub trait Referenced: Access {}
 impl Referenced for ReadWrite {}
@@ -160,6 +173,8 @@ impl ReferencedMut for ReadWrite {}
 pub trait Copied: Access {}
 impl Copied for Volatile {}
 impl Copied for VolatileReadOnly {}
+impl Copied for Device {}
+impl Copied for DeviceReadOnly {}
 
 /// Access by copying, in both directions.
 #[diagnostic::on_unimplemented(
@@ -169,6 +184,7 @@ impl Copied for VolatileReadOnly {}
 )]
 pub trait CopiedMut: Copied {}
 impl CopiedMut for Volatile {}
+impl CopiedMut for Device {}
 
 /// Something that can be mapped: a page frame, and what its owner may do with it.
 ///
@@ -178,13 +194,17 @@ impl CopiedMut for Volatile {}
 /// # Safety
 /// The implementer promises, for as long as the value exists:
 ///
-/// - [ ] `pfn` returns the same number each time, and the frame is ordinary memory (RAM, cacheable) that is not given to
-///   anybody else.
+/// - [ ] `pfn` returns the same number each time, and the frame is not given to anybody else. It is ordinary memory, except with
+///   [`Device`] and [`DeviceReadOnly`].
+/// - [ ] [`MEMORY_TYPE`](Self::MEMORY_TYPE) is the one type with which this frame is mapped anywhere, by any CPU. For ordinary
+///   memory it is write-back.
 /// - [ ] With [`ReadWrite`]: the frame's bytes are touched only through this value, by any CPU, device, address or other
 ///   value. Whoever has `&self` may read them, whoever has `&mut self` or owns the value may write them, as if the bytes
 ///   were a field. So the type is not `Clone`, and is `Sync` only if shared reading is.
 /// - [ ] With [`ReadOnly`]: nobody writes the frame.
-/// - [ ] With [`Volatile`] and [`VolatileReadOnly`]: nobody has a Rust reference into the frame.
+/// - [ ] With [`Volatile`], [`VolatileReadOnly`], [`Device`] and [`DeviceReadOnly`]: nobody has a Rust reference into the frame.
+/// - [ ] With [`Device`]: no access to the frame breaks Rust's rules elsewhere. (A register that starts a transfer into any memory
+///   is not for everybody who holds the frame.)
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a page that can be mapped",
     label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
@@ -198,6 +218,9 @@ pub unsafe trait Page {
     /// How the bytes may be touched.
     type Access: Access;
 
+    /// How the processor caches them.
+    const MEMORY_TYPE: MemoryType = MemoryType::WriteBack;
+
     /// The frame.
     fn pfn(&self) -> Pfn<Self::Paging>;
 }
@@ -206,6 +229,8 @@ pub unsafe trait Page {
 unsafe impl<P: Page> Page for &P {
     type Paging = P::Paging;
     type Access = <P::Access as Access>::Shared;
+
+    const MEMORY_TYPE: MemoryType = P::MEMORY_TYPE;
 
     #[inline]
     fn pfn(&self) -> Pfn<P::Paging> {
@@ -217,6 +242,8 @@ unsafe impl<P: Page> Page for &P {
 unsafe impl<P: Page> Page for &mut P {
     type Paging = P::Paging;
     type Access = P::Access;
+
+    const MEMORY_TYPE: MemoryType = P::MEMORY_TYPE;
 
     #[inline]
     fn pfn(&self) -> Pfn<P::Paging> {
@@ -289,6 +316,76 @@ unsafe impl<M: Paging> Page for SharedFrame<M> {
     #[inline]
     fn pfn(&self) -> Pfn<M> {
         self.0
+    }
+}
+
+/// How the frames of a device are cached. Sealed.
+pub trait DeviceMemory: sealed::Sealed + 'static {
+    /// Which it is.
+    const MEMORY_TYPE: MemoryType;
+}
+
+/// For registers: each access reaches the device, in order.
+#[derive(Debug)]
+pub struct Uncached;
+
+/// For frame buffers: writes reach the device later, many at once, in any order.
+#[derive(Debug)]
+pub struct WriteCombining;
+
+/// Reads are cached, writes reach the device.
+#[derive(Debug)]
+pub struct WriteThrough;
+
+impl sealed::Sealed for Uncached {}
+impl DeviceMemory for Uncached {
+    const MEMORY_TYPE: MemoryType = MemoryType::Uncached;
+}
+impl sealed::Sealed for WriteCombining {}
+impl DeviceMemory for WriteCombining {
+    const MEMORY_TYPE: MemoryType = MemoryType::WriteCombining;
+}
+impl sealed::Sealed for WriteThrough {}
+impl DeviceMemory for WriteThrough {
+    const MEMORY_TYPE: MemoryType = MemoryType::WriteThrough;
+}
+
+/// A frame of a device's memory or registers. It is always mapped, never found in the direct map. Linux: `iomap`,
+/// `kmap_atomic_pfn`.
+#[derive(Debug)]
+pub struct DeviceFrame<M, C = Uncached> {
+    pfn: Pfn<M>,
+    memory: PhantomData<C>,
+}
+
+impl<M: Paging, C: DeviceMemory> DeviceFrame<M, C> {
+    /// Takes possession of a frame of a device.
+    ///
+    /// # Safety
+    /// The frame belongs to a device whose accesses cannot break Rust's rules elsewhere; nobody else uses it, nor maps it with
+    /// another memory type, until the value is given back.
+    #[inline]
+    pub const unsafe fn from_pfn(pfn: Pfn<M>) -> Self {
+        Self { pfn, memory: PhantomData }
+    }
+
+    /// Gives the frame back.
+    #[inline]
+    pub fn into_pfn(self) -> Pfn<M> {
+        self.pfn
+    }
+}
+
+// SAFETY: I5, I6: by `from_pfn` the frame is this value's, and has one memory type.
+unsafe impl<M: Paging, C: DeviceMemory> Page for DeviceFrame<M, C> {
+    type Paging = M;
+    type Access = Device;
+
+    const MEMORY_TYPE: MemoryType = C::MEMORY_TYPE;
+
+    #[inline]
+    fn pfn(&self) -> Pfn<M> {
+        self.pfn
     }
 }
 

@@ -133,6 +133,42 @@ where
         Ok(())
     }
 
+    /// Reads the value at `offset` with one access: a register, or a word that others may write.
+    ///
+    /// # Errors
+    /// When it would not lie within the page, or its offset is not a multiple of its size; then nothing is read.
+    #[inline]
+    pub fn load<W: Scalar>(&self, offset: usize) -> Result<W, ViewError>
+    where
+        P::Access: Copied,
+    {
+        let at = self.aligned::<W>(offset)?;
+        // SAFETY: I4, I6: as in `read_at`, and aligned.
+        Ok(unsafe { at.read_volatile() })
+    }
+
+    /// Writes the value at `offset` with one access: a register, or a word that others may read.
+    ///
+    /// # Errors
+    /// As [`load`](Self::load); then nothing is written.
+    #[inline]
+    pub fn store<W: Scalar>(&mut self, offset: usize, value: W) -> Result<(), ViewError>
+    where
+        P::Access: CopiedMut,
+    {
+        let at = self.aligned::<W>(offset)?;
+        // SAFETY: I4, I6: as in `write_at`, and aligned.
+        unsafe { at.write_volatile(value) };
+        Ok(())
+    }
+
+    /// The pointer to a `W` at `offset`, if it is aligned and lies within the page.
+    #[inline]
+    fn aligned<W>(&self, offset: usize) -> Result<*mut W, ViewError> {
+        let at = self.span(offset, size_of::<W>())?;
+        if offset.is_multiple_of(size_of::<W>()) { Ok(at.cast()) } else { Err(ViewError::Misaligned { offset }) }
+    }
+
     /// The pointer to `len` bytes from `offset` on, if they lie within the page.
     #[inline]
     fn span(&self, offset: usize, len: usize) -> Result<*mut u8, ViewError> {
@@ -192,6 +228,24 @@ where
     fn deref_mut(&mut self) -> &mut PageBytes {
         self.bytes_mut()
     }
+}
+
+/// What one access reads or writes: `u8`, `u16`, `u32`, and `u64` on 64-bit targets. Sealed.
+pub trait Scalar: sealed::Sealed + Copy {}
+
+macro_rules! scalars {
+    ($($scalar:ty)*) => {$(
+        impl sealed::Sealed for $scalar {}
+        impl Scalar for $scalar {}
+    )*};
+}
+
+scalars! { u8 u16 u32 }
+#[cfg(target_pointer_width = "64")]
+scalars! { u64 }
+
+mod sealed {
+    pub trait Sealed {}
 }
 
 /// An access that a mapped page does not allow.

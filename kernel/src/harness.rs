@@ -21,14 +21,28 @@ pub type Test = fn(&mut Task<'_>);
 /// }
 /// ```
 pub fn run_tests(task: &mut Task<'_>, tests: &[(&'static str, Test)]) -> ! {
-    println!("running {} tests", tests.len());
-    for &(name, test) in tests {
+    run_tests_except(task, &[], tests)
+}
+
+/// Runs the tests as [`run_tests`] does, but for those that this machine cannot run, each with the reason why.
+///
+/// # Panics
+///
+/// If a test to leave out is not among the tests.
+pub fn run_tests_except(task: &mut Task<'_>, left_out: &[(&str, &str)], tests: &[(&'static str, Test)]) -> ! {
+    for (name, why) in left_out {
+        assert!(tests.iter().any(|(test, _)| test == name), "no test is called {name}");
+        println!("test {name} ... ignored, {why}");
+    }
+    println!("running {} tests", tests.len() - left_out.len());
+    for &(name, test) in tests.iter().filter(|(test, _)| left_out.iter().all(|(name, _)| test != name)) {
         CURRENT.with(|current| *current = Some(name));
         test(task);
         println!("test {name} ... ok");
     }
     CURRENT.with(|current| *current = None);
-    println!("test result: ok. {} passed; 0 failed", tests.len());
+    let (passed, ignored) = (tests.len() - left_out.len(), left_out.len());
+    println!("test result: ok. {passed} passed; 0 failed; {ignored} ignored");
     exit(true)
 }
 

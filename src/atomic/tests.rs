@@ -4,10 +4,11 @@ use super::*;
 use crate::PAGE_SIZE;
 use crate::linux::{Irq0, User0, User1};
 use crate::machine::recorder::{Event, Event::*, Recorder};
+use crate::page::WriteThrough;
 use crate::paging::Pae;
 use crate::test_kernel::{CPU, FIXMAP_BASE, NO_EXECUTE, SLOTS, TestKernel, entry, entry_address};
 use crate::view::ViewError;
-use crate::{Frame, SharedFrame, Task};
+use crate::{DeviceFrame, Frame, SharedFrame, Task};
 use core::mem;
 use std::string::ToString;
 use typenum::Unsigned;
@@ -198,6 +199,43 @@ fn memory_that_others_write_is_copied_within_bounds() {
         guard.read_at(4091, &mut buffer).unwrap();
         assert_eq!(&buffer, b"bytes", "a refused write writes nothing");
         assert_eq!(guard.write_at(4096, b""), Ok(()));
+    });
+}
+
+#[test]
+fn words_are_read_and_written_at_once() {
+    // SAFETY: I6: nobody has a reference into lowmem of this thread.
+    let mut page = unsafe { SharedFrame::<Pae>::from_pfn(Pfn::new(0).unwrap()) };
+    with_user0::<Plain, _>(|slot| {
+        let mut guard = kmap_atomic(slot, &mut page);
+        guard.store(4092, 0x0123_4567_u32).unwrap();
+        assert_eq!(guard.load::<u32>(4092), Ok(0x0123_4567));
+        assert_eq!(guard.load::<u16>(4094), Ok(0x0123));
+        assert_eq!(guard.load::<u8>(4095), Ok(0x01));
+        assert_eq!(guard.load::<u32>(4090), Err(ViewError::Misaligned { offset: 4090 }));
+        assert_eq!(guard.store(4096, 0_u8), Err(ViewError::OutOfBounds { offset: 4096 }));
+        assert_eq!(guard.load::<u32>(usize::MAX - 3), Err(ViewError::OutOfBounds { offset: usize::MAX - 3 }));
+    });
+}
+
+#[test]
+fn a_device_is_mapped_with_its_memory_type_even_where_lowmem_would_be() {
+    const UNCACHED: u64 = 0x18;
+    const WRITE_THROUGH: u64 = 0x08;
+    // SAFETY: I5: the frame is only mapped, and not used.
+    let (mut registers, buffer) = unsafe {
+        (
+            DeviceFrame::<Pae>::from_pfn(Pfn::new(1).unwrap()),
+            DeviceFrame::<Pae, WriteThrough>::from_pfn(Pfn::new(HIGH).unwrap()),
+        )
+    };
+    with_user0::<Plain, _>(|mut slot| {
+        let guard = kmap_atomic(slot.reborrow(), &mut registers);
+        assert_eq!(entry(USER0), 1 << 12 | RW_NX | UNCACHED);
+        assert_eq!(guard.address(), address(USER0));
+        drop(guard);
+        let _guard = kmap_atomic(slot, &buffer);
+        assert_eq!(entry(USER0), HIGH << 12 | RO_NX | WRITE_THROUGH);
     });
 }
 

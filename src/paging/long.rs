@@ -46,10 +46,11 @@ mod tests {
     use super::*;
     use crate::Pfn;
     use crate::machine::recorder::{Event::*, Recorder};
+    use crate::paging::PatIndex;
     use x86::bits64::paging::PTFlags;
 
-    const RW_NX: Protection = Protection { writable: true, no_execute: true };
-    const RO_X: Protection = Protection { writable: false, no_execute: false };
+    const RW_NX: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
+    const RO_X: Protection = Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK };
 
     #[test]
     fn an_entry_reaches_all_frames() {

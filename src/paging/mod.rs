@@ -15,11 +15,13 @@
 mod long;
 mod non_pae;
 mod pae;
+mod pat;
 
 #[cfg(target_pointer_width = "64")]
 pub use long::Long;
 pub use non_pae::NonPae;
 pub use pae::Pae;
+pub use pat::{MemoryType, Pat, PatIndex};
 
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -40,6 +42,8 @@ pub struct Protection {
     /// Instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved. Non-PAE entries
     /// have no such bit.
     pub no_execute: bool,
+    /// How the processor caches the page.
+    pub cache: PatIndex,
 }
 
 /// A paging mode: the format of its entries and how they are written. Sealed: [`NonPae`], [`Pae`], and

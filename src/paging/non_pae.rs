@@ -23,7 +23,7 @@ impl Paging for NonPae {
         } else {
             PTFlags::P | PTFlags::A
         };
-        PTEntry((pfn as u32) << PAGE_SHIFT | allowed.bits())
+        PTEntry((pfn as u32) << PAGE_SHIFT | allowed.bits() | protection.cache.bits())
     }
 
     #[inline]
@@ -50,14 +50,21 @@ mod tests {
     use super::*;
     use crate::Pfn;
     use crate::machine::recorder::{Event::*, Recorder};
+    use crate::paging::{MemoryType, Pat, PatIndex};
 
-    const READ_WRITE: Protection = Protection { writable: true, no_execute: true };
-    const READ_ONLY: Protection = Protection { writable: false, no_execute: true };
+    const READ_WRITE: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
+    const READ_ONLY: Protection = Protection { writable: false, no_execute: true, cache: PatIndex::WRITE_BACK };
 
     #[test]
     fn an_entry_has_no_bit_against_execution() {
         assert_eq!(NonPae::entry(0xf_ffff, READ_WRITE).0, 0xffff_f063);
         assert_eq!(NonPae::entry(0x1_2345, READ_ONLY).0, 0x1234_5021);
+    }
+
+    #[test]
+    fn an_entry_says_how_it_is_cached() {
+        let cache = Pat::POWER_ON.index_of(MemoryType::Uncached);
+        assert_eq!(NonPae::entry(1, Protection { cache, ..READ_ONLY }).0, 0x1039);
     }
 
     #[test]

@@ -65,16 +65,17 @@ pub(super) fn wide_entry(pfn: usize, protection: Protection) -> PTEntry {
         if protection.writable { PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D } else { PTFlags::P | PTFlags::A };
     // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
     let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
-    PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute)
+    PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute | u64::from(protection.cache.bits()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::machine::recorder::{Event::*, Recorder};
+    use crate::paging::{MemoryType, Pat, PatIndex};
 
-    const RW_NX: Protection = Protection { writable: true, no_execute: true };
-    const RO_X: Protection = Protection { writable: false, no_execute: false };
+    const RW_NX: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
+    const RO_X: Protection = Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK };
 
     #[test]
     fn an_entry_above_4_gib_uses_both_halves() {
@@ -85,6 +86,12 @@ mod tests {
     fn a_read_only_entry_is_neither_writable_nor_dirty() {
         let flags = Pae::entry(1, RO_X).flags();
         assert_eq!(flags, PTFlags::P | PTFlags::A);
+    }
+
+    #[test]
+    fn an_entry_says_how_it_is_cached() {
+        let cache = Pat::ALL_TYPES.index_of(MemoryType::WriteThrough);
+        assert_eq!(Pae::entry(1, Protection { cache, ..RO_X }).0, 0x10b9);
     }
 
     #[test]
