@@ -19,7 +19,7 @@ kernel::main!(hello_highmem);
 /// How many frames of each zone are used.
 const FRAMES_PER_ZONE: usize = 4096;
 
-/// How far apart two frames are whose numbers differ only in the high half of a PAE entry: 4 GiB.
+/// How far apart two frames are whose numbers differ only in the high half of an entry: 4 GiB.
 const FOUR_GIB: usize = 1 << 20;
 
 fn hello_highmem(task: &mut Task<'_>) {

@@ -10,9 +10,9 @@ use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-#[cfg_attr(target_arch = "x86", path = "boot/registers_x86.rs")]
-#[cfg_attr(target_arch = "x86_64", path = "boot/registers_x86_64.rs")]
-mod registers;
+#[cfg_attr(target_arch = "x86", path = "boot/x86_32.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "boot/x86_64.rs")]
+mod current;
 
 use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page};
@@ -20,7 +20,6 @@ use kernel::frames::{self, Zone};
 use kernel::kmap::{HardIrq, Paging, Task};
 use kernel::paging::{self, DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT, Mapping};
 use kernel::{arch, boot, harness, irq, memory, println, probe, timer};
-use registers::hold_registers;
 
 kernel::main!(boot_tests);
 
@@ -31,6 +30,7 @@ fn boot_tests(task: &mut Task<'_>) {
         task,
         &[
             ("memory_map_has_the_memory_of_the_machine", memory_map_has_the_memory_of_the_machine),
+            ("page_tables_have_the_levels_of_the_mode", page_tables_have_the_levels_of_the_mode),
             ("direct_map_covers_lowmem_in_small_pages", direct_map_covers_lowmem_in_small_pages),
             ("image_is_mapped_where_it_is_linked", image_is_mapped_where_it_is_linked),
             ("nothing_else_is_mapped", nothing_else_is_mapped),
@@ -77,6 +77,10 @@ fn cmos_word(register: u8) -> u64 {
 }
 
 // Page tables
+
+fn page_tables_have_the_levels_of_the_mode(_: &mut Task<'_>) {
+    assert_eq!(paging::levels(), current::expected_levels());
+}
 
 fn direct_map_covers_lowmem_in_small_pages(_: &mut Task<'_>) {
     let end = paging::lowmem_end();
@@ -323,7 +327,7 @@ fn interrupts_preserve_registers(_: &mut Task<'_>) {
     timer::set_handler(use_registers);
     let start = timer::ticks();
     for _ in 0..10_000 {
-        assert_eq!(hold_registers(10_000), 0, "bits that an interrupt changed");
+        assert_eq!(current::hold_registers(10_000), 0, "bits that an interrupt changed");
         if timer::ticks() >= start + 100 {
             break;
         }

@@ -10,12 +10,10 @@
 //! The format of an entry and the number of levels are those of the paging mode, each of which is a file with the same names in
 //! it: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit. Here, an entry is a `u64`.
 
-#[cfg(target_arch = "x86_64")]
-mod long;
-#[cfg(all(target_arch = "x86", feature = "non-pae"))]
-mod non_pae;
-#[cfg(all(target_arch = "x86", not(feature = "non-pae")))]
-mod pae;
+#[cfg_attr(target_arch = "x86_64", path = "long.rs")]
+#[cfg_attr(all(target_arch = "x86", feature = "non-pae"), path = "non_pae.rs")]
+#[cfg_attr(all(target_arch = "x86", not(feature = "non-pae")), path = "pae.rs")]
+mod mode;
 #[cfg(not(all(target_arch = "x86", feature = "non-pae")))]
 mod wide;
 
@@ -28,22 +26,13 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use highmem::PAGE_SIZE;
 use x86::controlregs::{cr3, cr3_write};
 
-#[cfg(target_arch = "x86_64")]
-use long as mode;
-#[cfg(all(target_arch = "x86", feature = "non-pae"))]
-use non_pae as mode;
-#[cfg(all(target_arch = "x86", not(feature = "non-pae")))]
-use pae as mode;
-
 pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
 use crate::boot;
 use crate::memory::MemoryMap;
-#[cfg(target_arch = "x86_64")]
-pub(crate) use mode::NX_EXISTS;
-pub(crate) use mode::read;
 #[cfg(target_arch = "x86")]
-pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE, NX_EXISTS};
+pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE};
 pub use mode::{Mode, Raw, levels, page};
+pub(crate) use mode::{NX_EXISTS, read};
 
 /// Entries in a table.
 const ENTRIES: usize = 1 << mode::INDEX_BITS;

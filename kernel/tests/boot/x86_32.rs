@@ -1,6 +1,14 @@
-//! The registers of 32-bit mode.
+//! What `boot` has to know of 32-bit mode.
 
 use core::arch::global_asm;
+
+use highmem::paging::Paging as _;
+use kernel::kmap::Paging;
+
+/// How many levels the page tables should have.
+pub fn expected_levels() -> u32 {
+    if Paging::PFN_BITS == 20 { 2 } else { 3 }
+}
 
 // Every register, and the direction flag, holds a value of its own for as many rounds as ecx says; the result is 0
 // if they all still do at the end.

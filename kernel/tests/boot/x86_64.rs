@@ -1,6 +1,14 @@
-//! The registers of 64-bit mode.
+//! What `boot` has to know of 64-bit mode.
 
 use core::arch::global_asm;
+
+use x86::cpuid::CpuId;
+
+/// How many levels the page tables should have: five, if the CPU can.
+pub fn expected_levels() -> u32 {
+    let features = CpuId::new().get_extended_feature_info();
+    if features.is_some_and(|features| features.has_la57()) { 5 } else { 4 }
+}
 
 // Every register, and the direction flag, holds a value of its own for as many rounds as the argument says; the result is 0
 // if they all still do at the end. What differs is collected on the stack.
