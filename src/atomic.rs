@@ -15,6 +15,7 @@ use core::hint;
 use core::marker::PhantomData;
 use core::sync::atomic::{Ordering, compiler_fence};
 
+use crate::debug;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -141,12 +142,21 @@ where
     S: KmType<Set = K::KmTypes>,
 {
     let (address, pte) = Window::<K>::slot::<S>();
+    if debug::ON {
+        debug::check_context::<K, S>();
+    }
     let entry = K::Paging::entry(pfn.number(), protection);
     // SAFETY: I1: the caller had the slot's token, so nobody else writes its entry. It is empty when it is set: `unmap` has
     // emptied it, or it is emptied here (I3).
     unsafe {
         if !K::Paging::is_empty::<K::Machine>(pte) {
+            if debug::ON {
+                debug::report_forgotten::<K, S>();
+            }
             unmap_forgotten::<K>(address);
+        }
+        if debug::ON {
+            debug::remember_origin::<K>(pte);
         }
         K::Paging::set::<K::Machine>(pte, entry);
     }
@@ -158,7 +168,7 @@ where
 /// Empties the entry of a slot and forgets its translation, in this order: an interrupt may come in between, and the slot is
 /// free only afterwards (I3).
 #[inline]
-fn unmap<K: Kernel>(address: usize) {
+pub(crate) fn unmap<K: Kernel>(address: usize) {
     // I10: no access to the page moves down across the store that makes it inaccessible.
     compiler_fence(Ordering::SeqCst);
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
@@ -184,13 +194,9 @@ where
     #[inline]
     fn drop(&mut self) {
         if Window::<K>::contains(self.address) {
-            debug_assert!(
-                self.address == Window::<K>::slot::<S>().0,
-                "slot {}: mapped at {:#x} on another CPU than CPU {}, which unmaps it",
-                S::NAME,
-                self.address,
-                K::cpu(),
-            );
+            if debug::ON {
+                debug::check_same_cpu::<K, S>(self.address);
+            }
             unmap::<K>(self.address);
         }
     }

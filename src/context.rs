@@ -44,8 +44,9 @@
 
 use core::marker::PhantomData;
 
+use crate::debug;
 use crate::kernel::Kernel;
-use crate::slot::{KmTypes, StaysHere};
+use crate::slot::{Group, KmTypes, StaysHere};
 
 /// Not `Send`, not `Sync` (I2), no longer than `'cx`.
 struct Here<'cx, K> {
@@ -65,7 +66,7 @@ type NmiSlots<'cx, K> = <<K as Kernel>::KmTypes as KmTypes>::Nmi<'cx, K>;
 
 /// A context that begins at an entry point of the kernel, by an `unsafe` promise.
 macro_rules! entry_context {
-    ($(#[$meta:meta])* $name:ident, $(#[$enter_meta:meta])*) => {
+    ($(#[$meta:meta])* $name:ident, $(#[$enter_meta:meta])* $(, slots $group:ident)?) => {
         $(#[$meta])*
         pub struct $name<'e, K>(Here<'e, K>);
 
@@ -73,7 +74,9 @@ macro_rules! entry_context {
             $(#[$enter_meta])*
             #[inline]
             pub unsafe fn enter<R>(f: impl FnOnce(&mut $name<'_, K>) -> R) -> R {
-                f(&mut $name(Here::NEW))
+                let result = f(&mut $name(Here::NEW));
+                $(debug::check_empty::<K>(Group::$group);)?
+                result
             }
         }
     };
@@ -101,6 +104,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves a softirq: it cannot be preempted, and no second softirq begins on this CPU before `f` returns.
     /// - [ ] [`Kernel::bh_disable`] keeps softirqs from beginning on this CPU.
+    , slots Softirq
 }
 
 entry_context! {
@@ -111,6 +115,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves an interrupt that can occur only when interrupts are on, and they are off now.
     /// - [ ] Nothing turns them on before `f` returns, except [`HardIrq::with_irqs_on`].
+    , slots IrqsOff
 }
 
 entry_context! {
@@ -121,6 +126,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves an NMI, and no second one begins before `f` returns. (An `iret` in between, from a breakpoint or a
     ///   fault, lets one in: SDM vol. 3, 7.7.1.)
+    , slots Nmi
 }
 
 impl<K: Kernel> Task<'_, K> {
@@ -164,6 +170,7 @@ impl<K: Kernel> HardIrq<'_, K> {
                 K::irq_save();
             }
         }
+        debug::check_empty::<K>(Group::IrqsOff);
         let _off_again = OffAgain::<K>(PhantomData);
         // SAFETY: I1: the handler's slots are not in use while `self` is borrowed.
         unsafe { K::irq_restore(true) };
@@ -209,6 +216,7 @@ impl<K: Kernel> Atomic<'_, K> {
 impl<K: Kernel> Drop for Atomic<'_, K> {
     #[inline]
     fn drop(&mut self) {
+        debug::check_empty::<K>(Group::Atomic);
         // SAFETY: I2: ends the `preempt_disable` that this context began with, and with it all its tokens.
         unsafe { K::preempt_enable() };
     }
@@ -242,6 +250,7 @@ impl<K: Kernel> BhOff<'_, K> {
 impl<K: Kernel> Drop for BhOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
+        debug::check_empty::<K>(Group::Softirq);
         // SAFETY: I1: ends the `bh_disable` that this context began with, and with it all its tokens.
         unsafe { K::bh_enable() };
     }
@@ -271,6 +280,7 @@ impl<K: Kernel> IrqsOff<'_, K> {
 impl<K: Kernel> Drop for IrqsOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
+        debug::check_empty::<K>(Group::IrqsOff);
         // SAFETY: I1: ends the `irq_save` that this context began with, and with it all its tokens.
         unsafe { K::irq_restore(self.were_on) };
     }

@@ -15,6 +15,7 @@ use core::marker::PhantomData;
 use const_panic::concat_panic;
 use typenum::Unsigned;
 
+use crate::debug;
 use crate::kernel::Kernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
 use crate::slot::{KmType, KmTypes};
@@ -84,12 +85,23 @@ mod sealed {
     pub trait Sealed {}
 }
 
+/// The slots of a CPU, each with its name and its virtual address: for reports.
+pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str, usize)> {
+    K::KmTypes::NAMES.iter().enumerate().map(move |(slot, &name)| (name, Window::<K>::place(cpu, slot).0))
+}
+
 /// The arithmetic of kernel `K`'s window.
 pub(crate) struct Window<K>(PhantomData<K>);
 
 impl<K: Kernel> Window<K> {
-    const CPUS: usize = <K::Cpus as Unsigned>::USIZE;
-    const SLOTS: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
+    pub(crate) const CPUS: usize = <K::Cpus as Unsigned>::USIZE;
+    pub(crate) const SLOTS: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
+
+    /// With the feature `debug`, there is an unmapped page before each slot, and one behind the last.
+    const FENCES: usize = if debug::ON { Self::SLOTS + 1 } else { 0 };
+    const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES;
+    const PAGES_PER_SLOT: usize = if debug::ON { 2 } else { 1 };
+
     const ENTRIES: usize = <K::Fixmap as FixmapTables>::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
 
     /// I9.
@@ -105,14 +117,14 @@ impl<K: Kernel> Window<K> {
         if K::FIXMAP_BASE.checked_add(Self::ENTRIES * PAGE_SIZE - 1).is_none() {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " leaves no room for ", Self::ENTRIES, " pages below the end of memory");
         }
-        if Self::CPUS * Self::SLOTS > Self::ENTRIES {
+        if Self::CPUS * Self::PAGES_PER_CPU > Self::ENTRIES {
             concat_panic!(
                 "the fixmap window is too small: ",
                 Self::CPUS,
                 " CPUs x ",
                 Self::SLOTS,
-                " slots need ",
-                Self::CPUS * Self::SLOTS,
+                if debug::ON { " slots with fences need " } else { " slots need " },
+                Self::CPUS * Self::PAGES_PER_CPU,
                 " page-table entries, and ",
                 <K::Fixmap as FixmapTables>::TABLES,
                 " page table(s) have ",
@@ -127,9 +139,17 @@ impl<K: Kernel> Window<K> {
     pub(crate) fn slot<S: KmType<Set = K::KmTypes>>() -> (usize, *mut <K::Paging as Paging>::Entry) {
         const { Self::CHECKED };
         let cpu = K::cpu();
-        debug_assert!(cpu < Self::CPUS, "slot {}: `Kernel::cpu` says {cpu}, of {} CPUs", S::NAME, Self::CPUS);
-        let index = cpu * Self::SLOTS + <S::Index as Unsigned>::USIZE;
-        (K::FIXMAP_BASE + (index << PAGE_SHIFT), Self::first_entry().wrapping_add(index))
+        if debug::ON {
+            debug::check_cpu::<K, S>(cpu);
+        }
+        Self::place(cpu, <S::Index as Unsigned>::USIZE)
+    }
+
+    /// The address of a slot of a CPU, and its entry.
+    #[inline]
+    pub(crate) fn place(cpu: usize, slot: usize) -> (usize, *mut <K::Paging as Paging>::Entry) {
+        let page = cpu * Self::PAGES_PER_CPU + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1;
+        (K::FIXMAP_BASE + (page << PAGE_SHIFT), Self::first_entry().wrapping_add(page))
     }
 
     /// The entry behind an address of the window.
@@ -153,7 +173,7 @@ impl<K: Kernel> Window<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_kernel::{FIXMAP_BASE, SLOTS, TestKernel};
+    use crate::test_kernel::{FIXMAP_BASE, SLOTS, TestKernel, page};
     use std::boxed::Box;
 
     type W = Window<TestKernel<false>>;
@@ -179,7 +199,7 @@ mod tests {
     #[test]
     fn an_address_leads_back_to_its_entry() {
         let (address, entry) = W::slot::<crate::linux::Irq1>();
-        assert_eq!(address, FIXMAP_BASE + (SLOTS - 1) * PAGE_SIZE);
+        assert_eq!(address, FIXMAP_BASE + page(0, SLOTS - 1) * PAGE_SIZE);
         assert_eq!(W::entry_of(address), entry);
     }
 }

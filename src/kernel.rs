@@ -4,6 +4,7 @@ use core::ptr::NonNull;
 
 use typenum::{NonZero, Unsigned};
 
+use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
@@ -68,8 +69,9 @@ pub unsafe trait Kernel: Sized + 'static {
     /// What the attribute bits of an entry mean: the page attribute table.
     const PAT: Pat = Pat::POWER_ON;
 
-    /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code.
-    const FORCE_MAP: bool = false;
+    /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code. On with
+    /// the feature `debug`, unless the kernel says otherwise.
+    const FORCE_MAP: bool = debug::ON;
 
     /// The page-table pages behind the window.
     fn fixmap() -> &'static Self::Fixmap;
@@ -115,4 +117,18 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Where the kernel's direct map has this frame: `Some` for lowmem, `None` for highmem. Linux: `page_address()` of a lowmem
     /// page.
     fn direct_map(pfn: Pfn<Self::Paging>) -> Option<NonNull<PageBytes>>;
+
+    /// What the kernel's own accounts say about the code that runs now: asked at each mapping with the feature `debug`, to catch
+    /// contexts that were entered in the wrong place. `None`: there are no accounts, and nothing is checked.
+    fn state() -> Option<State> {
+        None
+    }
+
+    /// Is told of broken promises, with the feature `debug`.
+    ///
+    /// # Panics
+    /// Unless the kernel does something else with it.
+    fn report(report: &Report) {
+        panic!("{report}");
+    }
 }

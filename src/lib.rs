@@ -6,6 +6,7 @@ extern crate std;
 
 pub mod atomic;
 pub mod context;
+pub mod debug;
 pub mod fixmap;
 #[doc = include_str!("../docs/invariants.md")]
 pub mod invariants {}

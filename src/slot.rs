@@ -32,6 +32,21 @@ pub unsafe trait KmType: 'static {
     type Index: Unsigned;
     /// Its name, for reports.
     const NAME: &'static str;
+    /// What makes it exclusive.
+    const GROUP: Group;
+}
+
+/// What makes a slot exclusive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Group {
+    /// Preemption is off.
+    Atomic,
+    /// Softirqs are off, or this is one.
+    Softirq,
+    /// Interrupts are off.
+    IrqsOff,
+    /// This is a non-maskable interrupt.
+    Nmi,
 }
 
 /// A kernel's set of slot types, grouped by the context that makes each exclusive.
@@ -49,6 +64,9 @@ pub unsafe trait KmTypes: Sized + 'static {
 
     /// Their names, in the order of their places in the window.
     const NAMES: &'static [&'static str];
+
+    /// What makes each exclusive, in the same order.
+    const GROUPS: &'static [Group];
 
     /// The tokens of a task that cannot be preempted.
     type Atomic<'cx, K: Kernel<KmTypes = Self>>;
@@ -163,10 +181,10 @@ macro_rules! km_types {
         #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
             $crate::km_types!(@types unsafe $crate::typenum::U0;
-                $($($(#[$atomic_meta])* $Atomic)*)?
-                $($($(#[$softirq_meta])* $Softirq)*)?
-                $($($(#[$irqsoff_meta])* $IrqsOff)*)?
-                $($($(#[$nmi_meta])* $Nmi)*)?
+                $($([Atomic] $(#[$atomic_meta])* $Atomic)*)?
+                $($([Softirq] $(#[$softirq_meta])* $Softirq)*)?
+                $($([IrqsOff] $(#[$irqsoff_meta])* $IrqsOff)*)?
+                $($([Nmi] $(#[$nmi_meta])* $Nmi)*)?
             );
 
             $crate::km_types!(@tokens unsafe
@@ -209,6 +227,13 @@ macro_rules! km_types {
                     $($(stringify!($Nmi),)*)?
                 ];
 
+                const GROUPS: &'static [$crate::slot::Group] = &[
+                    $($(<$Atomic as $crate::KmType>::GROUP,)*)?
+                    $($(<$Softirq as $crate::KmType>::GROUP,)*)?
+                    $($(<$IrqsOff as $crate::KmType>::GROUP,)*)?
+                    $($(<$Nmi as $crate::KmType>::GROUP,)*)?
+                ];
+
                 type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
                 type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
                 type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
@@ -240,7 +265,7 @@ macro_rules! km_types {
 
     // One slot type after the other, each with the next index; then their number. These rules keep the promises of the traits
     // only together, so that to use one by itself takes an `unsafe`.
-    (@types unsafe $index:ty; $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
+    (@types unsafe $index:ty; [$group:ident] $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $name;
@@ -249,6 +274,7 @@ macro_rules! km_types {
             type Set = Set;
             type Index = $index;
             const NAME: &'static str = stringify!($name);
+            const GROUP: $crate::slot::Group = $crate::slot::Group::$group;
         }
         $crate::km_types!(@types unsafe $crate::typenum::Add1<$index>; $($rest)*);
     };
@@ -340,8 +366,9 @@ km_types! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_kernel::{FIXMAP_BASE, TestKernel};
-    use crate::{Frame, HardIrq, Nmi, PAGE_SIZE, Pfn, Softirq, Task, kmap_atomic};
+    use crate::fixmap::Window;
+    use crate::test_kernel::TestKernel;
+    use crate::{Frame, HardIrq, Nmi, Pfn, Softirq, Task, kmap_atomic};
 
     km_types! {
         mod all_groups {
@@ -369,6 +396,7 @@ mod tests {
         assert_eq!(<Set as KmTypes>::Count::USIZE, 5);
         assert_eq!(Set::NAMES, ["A", "B", "C", "D", "E"]);
         assert_eq!(Set::NAMES[index::<D>()], D::NAME);
+        assert_eq!(Set::GROUPS, [Group::Atomic, Group::Atomic, Group::Softirq, Group::IrqsOff, Group::Nmi]);
     }
 
     #[test]
@@ -389,7 +417,7 @@ mod tests {
                 Nmi::<Own>::enter(|nmi| address(nmi.slots().e)),
             ]
         };
-        assert_eq!(addresses, [1, 2, 3, 4].map(|index| FIXMAP_BASE + index * PAGE_SIZE));
+        assert_eq!(addresses, [1, 2, 3, 4].map(|slot| Window::<Own>::place(0, slot).0));
     }
 
     #[test]

@@ -4,11 +4,13 @@ use core::cell::UnsafeCell;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 use std::boxed::Box;
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::string::{String, ToString};
 use std::vec::Vec;
 
 use typenum::U2;
 
+use crate::debug::{Report, State};
 use crate::machine::recorder::Recorder;
 use crate::paging::Pae;
 use crate::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
@@ -26,6 +28,9 @@ std::thread_local! {
     pub(crate) static NO_EXECUTE: Cell<bool> = const { Cell::new(true) };
     /// What contexts asked of the kernel, in order.
     static CALLS: Cell<Vec<&'static str>> = const { Cell::new(Vec::new()) };
+    /// What the kernel says that it is doing, and what was reported to it.
+    pub(crate) static STATE: Cell<Option<State>> = const { Cell::new(None) };
+    pub(crate) static REPORTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     static IRQS_ON: Cell<bool> = const { Cell::new(true) };
     // Leaked: each thread, that is each test, has its own.
     static TABLES: &'static Fixmap<1> = Box::leak(Box::new(Fixmap::new::<TestKernel<false>>()));
@@ -49,14 +54,19 @@ fn call(name: &'static str) {
     CALLS.set(calls);
 }
 
-/// The entry behind slot `index` of this thread's tables.
+/// Which page of the window a slot of a CPU is.
+pub(crate) fn page(cpu: usize, slot: usize) -> usize {
+    if cfg!(feature = "debug") { cpu * (2 * SLOTS + 1) + 2 * slot + 1 } else { cpu * SLOTS + slot }
+}
+
+/// The entry behind page `index` of the window, in this thread's tables.
 pub(crate) fn entry(index: usize) -> u64 {
     let first = (&raw const *TABLES.with(|tables| *tables)).cast::<u64>();
     // SAFETY: I1: within the one table, which only this thread writes.
     unsafe { first.add(index).read_volatile() }
 }
 
-/// Where the entry behind slot `index` lies.
+/// Where the entry behind page `index` of the window lies.
 pub(crate) fn entry_address(index: usize) -> usize {
     (&raw const *TABLES.with(|tables| *tables)).addr() + index * size_of::<u64>()
 }
@@ -110,6 +120,14 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, 
 
     fn no_execute() -> bool {
         NO_EXECUTE.get()
+    }
+
+    fn state() -> Option<State> {
+        STATE.get()
+    }
+
+    fn report(report: &Report) {
+        REPORTS.with_borrow_mut(|reports| reports.push(report.to_string()));
     }
 
     fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {

@@ -34,6 +34,11 @@ impl Paging for Long {
         unsafe { M::write(pte.cast::<u64>(), entry) }
     }
 
+    unsafe fn get<M: Machine>(pte: *const PTEntry) -> Option<(usize, bool)> {
+        // SAFETY: I10: one load.
+        pae::wide_frame(unsafe { M::read(pte.cast::<u64>()) })
+    }
+
     #[inline]
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.

@@ -73,6 +73,12 @@ pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
     /// `pte` points to an entry that only this caller writes, and that is empty.
     unsafe fn set<M: Machine>(pte: *mut Self::Entry, entry: Self::Entry);
 
+    /// The frame that `pte` maps, and whether it may be written; `None` if it maps nothing.
+    ///
+    /// # Safety
+    /// `pte` points to an entry of a page table. It may change meanwhile: the result was true at one moment.
+    unsafe fn get<M: Machine>(pte: *const Self::Entry) -> Option<(usize, bool)>;
+
     /// Empties `pte`; hardware sees either the old entry or nothing. The translation may stay in the TLB.
     ///
     /// # Safety

@@ -38,6 +38,12 @@ impl Paging for NonPae {
         unsafe { M::write(pte.cast::<u32>(), entry) }
     }
 
+    unsafe fn get<M: Machine>(pte: *const PTEntry) -> Option<(usize, bool)> {
+        // SAFETY: I10: one load.
+        let entry = PTEntry(unsafe { M::read(pte.cast::<u32>()) });
+        entry.is_present().then(|| ((entry.0 >> PAGE_SHIFT) as usize, entry.is_writeable()))
+    }
+
     #[inline]
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.

@@ -45,6 +45,17 @@ impl Paging for Pae {
         }
     }
 
+    unsafe fn get<M: Machine>(pte: *const PTEntry) -> Option<(usize, bool)> {
+        let halves = pte.cast::<u32>();
+        loop {
+            // SAFETY: I10: reading changes nothing, and both halves lie in the entry.
+            let [low, high, again] = unsafe { [LOW, HIGH, LOW].map(|half| M::read(halves.add(half))) };
+            if low == again {
+                return wide_frame(u64::from(high) << 32 | u64::from(low));
+            }
+        }
+    }
+
     #[inline]
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         let halves = pte.cast::<u32>();
@@ -66,6 +77,12 @@ pub(super) fn wide_entry(pfn: usize, protection: Protection) -> PTEntry {
     // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
     let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
     PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute | u64::from(protection.cache.bits()))
+}
+
+/// What an entry of 8 bytes maps: the reverse of [`wide_entry`].
+pub(super) fn wide_frame(entry: u64) -> Option<(usize, bool)> {
+    let entry = PTEntry(entry);
+    entry.is_present().then(|| ((entry.address().as_u64() >> PAGE_SHIFT) as usize, entry.is_writeable()))
 }
 
 #[cfg(test)]

@@ -1,0 +1,277 @@
+//! Catching lies: the checks of the feature `debug`.
+//!
+//! Types see what safe code does. What they cannot see is whether an `unsafe` promise was true: that interrupts are off where an
+//! interrupt context was entered, that a CPU's number is its own. In C, such a lie shows as somebody else's bytes, later.
+//!
+//! The rule (I11): context and reality agree at each mapping, and no mapping is left when its context ends.
+//!
+//! With the feature, each mapping asks the kernel for its own accounts ([`Kernel::state`]), each slot has an unmapped page on
+//! both sides (a run over the end of a page faults), pages of the direct map are mapped, too ([`Kernel::FORCE_MAP`]), and
+//! where a mapping was made is remembered. What does not fit goes to [`Kernel::report`], with slot, CPU and place.
+//! [`mappings`] is the table of what is mapped now. Without the feature, none of this costs anything.
+//!
+//! No safe code relies on any of it.
+
+use core::fmt;
+use core::panic::Location;
+
+use crate::fixmap::Window;
+use crate::kernel::Kernel;
+use crate::paging::Paging;
+use crate::slot::{Group, KmType, KmTypes};
+
+/// Whether the checks are there.
+pub(crate) const ON: bool = cfg!(feature = "debug");
+
+/// What a kernel's own accounts say about the code that runs now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct State {
+    /// What is being served. Linux: `in_nmi()`, `in_hardirq()`, `in_serving_softirq()`, or none of them.
+    pub serving: Serving,
+    /// No other thread can come in between. Linux: `preempt_count() != 0`.
+    pub preemption_off: bool,
+    /// No softirq can come in between.
+    pub softirqs_off: bool,
+    /// No interrupt can come in between: the interrupt flag is clear.
+    pub interrupts_off: bool,
+}
+
+/// What a CPU is doing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Serving {
+    /// Running a thread.
+    Task,
+    /// Serving a softirq.
+    Softirq,
+    /// Serving an interrupt.
+    HardIrq,
+    /// Serving a non-maskable interrupt.
+    Nmi,
+}
+
+impl State {
+    /// Whether somebody in this state may use the slots of `group`.
+    fn allows(self, group: Group) -> bool {
+        match group {
+            Group::Atomic => self.serving == Serving::Task && self.preemption_off,
+            Group::Softirq => self.serving == Serving::Softirq || self.serving == Serving::Task && self.softirqs_off,
+            Group::IrqsOff => self.serving != Serving::Nmi && self.interrupts_off,
+            Group::Nmi => self.serving == Serving::Nmi,
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let off = |off| if off { "off" } else { "on" };
+        write!(
+            f,
+            "{}, with preemption {}, softirqs {} and interrupts {}",
+            match self.serving {
+                Serving::Task => "a thread",
+                Serving::Softirq => "a softirq",
+                Serving::HardIrq => "an interrupt",
+                Serving::Nmi => "an NMI",
+            },
+            off(self.preemption_off),
+            off(self.softirqs_off),
+            off(self.interrupts_off)
+        )
+    }
+}
+
+/// Something that a kernel has promised, and that is not so.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Report {
+    /// A slot is used where others can come in between.
+    WrongContext {
+        /// The slot.
+        slot: &'static str,
+        /// The CPU.
+        cpu: usize,
+        /// Who maps.
+        caller: &'static Location<'static>,
+        /// What makes the slot exclusive.
+        group: Group,
+        /// What the kernel's accounts say.
+        state: State,
+    },
+    /// [`Kernel::cpu`] is not below [`Kernel::Cpus`].
+    NoSuchCpu {
+        /// The slot that is to be used.
+        slot: &'static str,
+        /// The number.
+        cpu: usize,
+        /// How many there are.
+        cpus: usize,
+        /// Who maps or unmaps.
+        caller: &'static Location<'static>,
+    },
+    /// A mapping ends on another CPU than it began on.
+    OtherCpu {
+        /// The slot.
+        slot: &'static str,
+        /// Where it ends.
+        cpu: usize,
+        /// The address, which is that of another CPU's slot.
+        address: usize,
+        /// Who mapped, if that is known.
+        mapped_by: Option<&'static Location<'static>>,
+    },
+    /// A guard was forgotten: its slot is mapped again, or its context ends.
+    Forgotten {
+        /// What is still mapped.
+        mapping: Mapping,
+        /// Who maps again; `None` where the context ends.
+        caller: Option<&'static Location<'static>>,
+    },
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WrongContext { slot, cpu, caller, group, state } => {
+                let needs = match group {
+                    Group::Atomic => "a thread with preemption off",
+                    Group::Softirq => "a softirq, or a thread with softirqs off",
+                    Group::IrqsOff => "interrupts off",
+                    Group::Nmi => "an NMI",
+                };
+                write!(f, "slot {slot} on CPU {cpu} at {caller}: needs {needs}, but this is {state}")
+            }
+            Self::NoSuchCpu { slot, cpu, cpus, caller } => {
+                write!(f, "slot {slot} at {caller}: `Kernel::cpu` says {cpu}, of {cpus} CPUs")
+            }
+            Self::OtherCpu { slot, cpu, address, mapped_by } => {
+                write!(f, "slot {slot} on CPU {cpu}: unmaps {address:#x}, which was mapped on another CPU")?;
+                mapped_by.map_or(Ok(()), |place| write!(f, " at {place}"))
+            }
+            Self::Forgotten { mapping, caller: Some(caller) } => {
+                write!(f, "{mapping}: its guard was forgotten, and the slot is mapped again at {caller}")
+            }
+            Self::Forgotten { mapping, caller: None } => {
+                write!(f, "{mapping}: its guard was forgotten, and its context ends")
+            }
+        }
+    }
+}
+
+/// A page that is mapped in a slot.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mapping {
+    /// The CPU.
+    pub cpu: usize,
+    /// The slot.
+    pub slot: &'static str,
+    /// The address of the slot.
+    pub address: usize,
+    /// The number of the frame.
+    pub pfn: usize,
+    /// Whether it may be written.
+    pub writable: bool,
+    /// Who mapped it: known with the feature `debug`, where an entry has room for it.
+    pub mapped_by: Option<&'static Location<'static>>,
+}
+
+impl fmt::Display for Mapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { cpu, slot, address, pfn, .. } = self;
+        let access = if self.writable { "read-write" } else { "read only" };
+        write!(f, "slot {slot} on CPU {cpu}: {address:#x} is pfn {pfn:#x}, {access}")?;
+        self.mapped_by.map_or(Ok(()), |place| write!(f, ", mapped at {place}"))
+    }
+}
+
+/// What is mapped in the slots of all CPUs, slot by slot.
+///
+/// The entries of other CPUs change while this looks at them: each item was true at one moment, not all at the same.
+pub fn mappings<K: Kernel>() -> impl Iterator<Item = Mapping> {
+    (0..Window::<K>::CPUS).flat_map(|cpu| (0..Window::<K>::SLOTS).filter_map(move |slot| mapping::<K>(cpu, slot)))
+}
+
+/// What is mapped in one slot.
+fn mapping<K: Kernel>(cpu: usize, slot: usize) -> Option<Mapping> {
+    let (address, pte) = Window::<K>::place(cpu, slot);
+    // SAFETY: I9: an entry of the window; it is only read.
+    let (pfn, writable) = unsafe { K::Paging::get::<K::Machine>(pte) }?;
+    let mapped_by = place_of_origin::<K>(pte);
+    Some(Mapping { cpu, slot: K::KmTypes::NAMES[slot], address, pfn, writable, mapped_by })
+}
+
+/// Reports if slot `S` is used where others can come in between.
+#[track_caller]
+pub(crate) fn check_context<K: Kernel, S: KmType>() {
+    if let Some(state) = K::state()
+        && !state.allows(S::GROUP)
+    {
+        let (slot, cpu, group, caller) = (S::NAME, K::cpu(), S::GROUP, Location::caller());
+        K::report(&Report::WrongContext { slot, cpu, caller, group, state });
+    }
+}
+
+/// Reports a CPU that there is not, and ends there: its entries are those of something else.
+#[track_caller]
+pub(crate) fn check_cpu<K: Kernel, S: KmType>(cpu: usize) {
+    if cpu >= Window::<K>::CPUS {
+        let report = Report::NoSuchCpu { slot: S::NAME, cpu, cpus: Window::<K>::CPUS, caller: Location::caller() };
+        K::report(&report);
+        panic!("{report}");
+    }
+}
+
+/// Reports if the mapping at `address` ends on another CPU than it began on.
+pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: usize) {
+    if address != Window::<K>::slot::<S>().0 {
+        let mapped_by = place_of_origin::<K>(Window::<K>::entry_of(address));
+        K::report(&Report::OtherCpu { slot: S::NAME, cpu: K::cpu(), address, mapped_by });
+    }
+}
+
+/// Reports what is still mapped in slot `S` of this CPU, which is to be mapped again.
+#[track_caller]
+pub(crate) fn report_forgotten<K: Kernel, S: KmType<Set = K::KmTypes>>() {
+    if let Some(mapping) = mapping::<K>(K::cpu(), <S::Index as typenum::Unsigned>::USIZE) {
+        K::report(&Report::Forgotten { mapping, caller: Some(Location::caller()) });
+    }
+}
+
+/// Reports what is still mapped in the slots of a context that ends here, and unmaps it.
+pub(crate) fn check_empty<K: Kernel>(group: Group) {
+    if !ON {
+        return;
+    }
+    let slots = (0..Window::<K>::SLOTS).filter(|&slot| K::KmTypes::GROUPS[slot] == group);
+    for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
+        K::report(&Report::Forgotten { mapping, caller: None });
+        crate::atomic::unmap::<K>(mapping.address);
+    }
+}
+
+/// Remembers who fills `pte`.
+///
+/// The place is in the entry of the unmapped page before it: a place is at an even address, so that the entry stays not
+/// present, and of such an entry the processor ignores the rest.
+#[track_caller]
+pub(crate) fn remember_origin<K: Kernel>(pte: *mut <K::Paging as Paging>::Entry) {
+    if let Some(note) = note::<K>(pte) {
+        let place: *const Location<'static> = Location::caller();
+        // SAFETY: I1: the page before a slot belongs to the slot; it is never mapped.
+        unsafe { note.write_volatile(place) };
+    }
+}
+
+/// Who filled `pte`.
+fn place_of_origin<K: Kernel>(pte: *const <K::Paging as Paging>::Entry) -> Option<&'static Location<'static>> {
+    // SAFETY: I1: the note is empty, or what `remember_origin` wrote: a pointer to a place, which lives for ever.
+    unsafe { note::<K>(pte.cast_mut())?.read_volatile().as_ref() }
+}
+
+/// Where the place that fills `pte` is kept; `None` where there is no room.
+fn note<K: Kernel>(pte: *mut <K::Paging as Paging>::Entry) -> Option<*mut *const Location<'static>> {
+    let room = size_of::<<K::Paging as Paging>::Entry>() >= size_of::<*const Location<'static>>();
+    (ON && room).then(|| pte.wrapping_sub(1).cast())
+}
+
+#[cfg(test)]
+mod tests;
