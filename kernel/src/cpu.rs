@@ -17,6 +17,8 @@ pub(crate) struct Cpu {
     pub softirq_pending: AtomicBool,
     /// Reasons not to run softirqs, one of them being that one runs.
     pub softirqs_off: AtomicU32,
+    /// Whether a softirq runs.
+    pub in_softirq: AtomicBool,
 }
 
 impl Cpu {
@@ -28,6 +30,7 @@ impl Cpu {
             irq_depth: AtomicU32::new(0),
             softirq_pending: AtomicBool::new(false),
             softirqs_off: AtomicU32::new(0),
+            in_softirq: AtomicBool::new(false),
         }
     }
 }

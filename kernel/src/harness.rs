@@ -3,7 +3,7 @@
 //! A test is a function; it fails by a panic. Nothing unwinds here, so the first failure ends the run, and the panic
 //! handler asks this module whose fault it was.
 
-use crate::kmap::Task;
+use crate::kmap::{self, Task};
 use crate::sync::IrqLock;
 use crate::{exit, println};
 
@@ -38,6 +38,8 @@ pub fn run_tests_except(task: &mut Task<'_>, left_out: &[(&str, &str)], tests: &
     for &(name, test) in tests.iter().filter(|(test, _)| left_out.iter().all(|(name, _)| test != name)) {
         CURRENT.with(|current| *current = Some(name));
         test(task);
+        let reports = kmap::take_reports();
+        assert!(reports.is_empty(), "broken promises: {reports:#?}");
         println!("test {name} ... ok");
     }
     CURRENT.with(|current| *current = None);

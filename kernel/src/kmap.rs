@@ -3,14 +3,18 @@
 //! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task in
 //! [`boot`](crate::boot), interrupt handlers in [`irq`], softirqs in [`softirq`].
 
+use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
+use highmem::debug::{Report, Serving, State};
 use highmem::machine::X86;
-use highmem::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
+use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
 use typenum::U1;
 
 use crate::paging::{self, DIRECT_MAP_BASE};
+use crate::sync::IrqLock;
 use crate::{arch, cpu, irq, softirq};
 
 /// This kernel, for `highmem`.
@@ -30,6 +34,9 @@ pub type Softirq<'e> = highmem::Softirq<'e, ExampleKernel>;
 pub type Atomic<'cx> = highmem::Atomic<'cx, ExampleKernel>;
 /// The token of a slot of this kernel.
 pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
+
+/// Promises of this kernel that `highmem` found broken, with the feature `debug`.
+static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
 /// The page tables behind the window.
 static FIXMAP: Fixmap<1> = Fixmap::new::<ExampleKernel>();
@@ -91,6 +98,27 @@ unsafe impl Kernel for ExampleKernel {
         paging::has_nx()
     }
 
+    fn state() -> Option<State> {
+        let cpu = cpu::this();
+        let serving = if irq::in_interrupt() {
+            Serving::HardIrq
+        } else if cpu.in_softirq.load(Relaxed) {
+            Serving::Softirq
+        } else {
+            Serving::Task
+        };
+        Some(State {
+            serving,
+            preemption_off: serving != Serving::Task || cpu.preempt_count.load(Relaxed) > 0,
+            softirqs_off: cpu.softirqs_off.load(Relaxed) > 0,
+            interrupts_off: !irq::enabled(),
+        })
+    }
+
+    fn report(report: &Report) {
+        REPORTS.with(|reports| reports.push(report.to_string()));
+    }
+
     #[inline]
     fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
         const LOWMEM_FRAMES: usize = paging::LOWMEM_LIMIT / PAGE_SIZE;
@@ -103,8 +131,7 @@ unsafe impl Kernel for ExampleKernel {
 
 /// The slots of this kernel's one CPU, each with its virtual address: for reports and tests.
 pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
-    let addresses = (ExampleKernel::FIXMAP_BASE..).step_by(PAGE_SIZE);
-    linux::Set::NAMES.iter().copied().zip(addresses)
+    highmem::fixmap::slots_of_cpu::<ExampleKernel>(0)
 }
 
 /// The page-table entry behind an address of the window, as it lies in memory.
@@ -118,6 +145,11 @@ pub fn entry(address: usize) -> u64 {
     // SAFETY: within the table. Nobody writes it during the load: there is one CPU, and an interrupt leaves the entries of
     // others as it found them.
     unsafe { paging::read(first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE)) }
+}
+
+/// Takes the promises that `highmem` has found broken so far: with the feature `debug`, and if there were any.
+pub fn take_reports() -> Vec<String> {
+    REPORTS.with(core::mem::take)
 }
 
 /// How many reasons there are not to switch to another thread.

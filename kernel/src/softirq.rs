@@ -52,10 +52,12 @@ pub(crate) fn run_pending() {
         if !cpu::this().softirq_pending.swap(false, Relaxed) {
             break;
         }
+        cpu::this().in_softirq.store(true, Relaxed);
         irq::restore();
         // SAFETY: I1: `softirqs_off` keeps a second softirq from beginning, and `BhOff` keeps this one from beginning.
         unsafe { Softirq::enter(handler) };
         irq::save();
+        cpu::this().in_softirq.store(false, Relaxed);
     }
     cpu::this().softirqs_off.fetch_sub(1, Relaxed);
 }
