@@ -104,7 +104,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves a softirq: it cannot be preempted, and no second softirq begins on this CPU before `f` returns.
     /// - [ ] [`Kernel::bh_disable`] keeps softirqs from beginning on this CPU.
-    , slots Softirq
+    , slots SoftirqsOff
 }
 
 entry_context! {
@@ -115,7 +115,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves an interrupt that can occur only when interrupts are on, and they are off now.
     /// - [ ] Nothing turns them on before `f` returns, except [`HardIrq::with_irqs_on`].
-    , slots IrqsOff
+    , slots InterruptsOff
 }
 
 entry_context! {
@@ -126,7 +126,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves an NMI, and no second one begins before `f` returns. (An `iret` in between, from a breakpoint or a
     ///   fault, lets one in: SDM vol. 3, 7.7.1.)
-    , slots Nmi
+    , slots InNmi
 }
 
 impl<K: Kernel> Task<'_, K> {
@@ -170,7 +170,7 @@ impl<K: Kernel> HardIrq<'_, K> {
                 K::irq_save();
             }
         }
-        debug::check_empty::<K>(Group::IrqsOff);
+        debug::check_empty::<K>(Group::InterruptsOff);
         let _off_again = OffAgain::<K>(PhantomData);
         // SAFETY: I1: the handler's slots are not in use while `self` is borrowed.
         unsafe { K::irq_restore(true) };
@@ -216,7 +216,7 @@ impl<K: Kernel> Atomic<'_, K> {
 impl<K: Kernel> Drop for Atomic<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        debug::check_empty::<K>(Group::Atomic);
+        debug::check_empty::<K>(Group::PreemptionOff);
         // SAFETY: I2: ends the `preempt_disable` that this context began with, and with it all its tokens.
         unsafe { K::preempt_enable() };
     }
@@ -250,7 +250,7 @@ impl<K: Kernel> BhOff<'_, K> {
 impl<K: Kernel> Drop for BhOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        debug::check_empty::<K>(Group::Softirq);
+        debug::check_empty::<K>(Group::SoftirqsOff);
         // SAFETY: I1: ends the `bh_disable` that this context began with, and with it all its tokens.
         unsafe { K::bh_enable() };
     }
@@ -280,7 +280,7 @@ impl<K: Kernel> IrqsOff<'_, K> {
 impl<K: Kernel> Drop for IrqsOff<'_, K> {
     #[inline]
     fn drop(&mut self) {
-        debug::check_empty::<K>(Group::IrqsOff);
+        debug::check_empty::<K>(Group::InterruptsOff);
         // SAFETY: I1: ends the `irq_save` that this context began with, and with it all its tokens.
         unsafe { K::irq_restore(self.were_on) };
     }

@@ -40,23 +40,25 @@ pub struct State {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Serving {
     /// Running a thread.
-    Task,
+    Thread,
     /// Serving a softirq.
-    Softirq,
+    SoftirqHandler,
     /// Serving an interrupt.
-    HardIrq,
+    InterruptHandler,
     /// Serving a non-maskable interrupt.
-    Nmi,
+    NmiHandler,
 }
 
 impl State {
     /// Whether somebody in this state may use the slots of `group`.
     fn allows(self, group: Group) -> bool {
         match group {
-            Group::Atomic => self.serving == Serving::Task && self.preemption_off,
-            Group::Softirq => self.serving == Serving::Softirq || self.serving == Serving::Task && self.softirqs_off,
-            Group::IrqsOff => self.serving != Serving::Nmi && self.interrupts_off,
-            Group::Nmi => self.serving == Serving::Nmi,
+            Group::PreemptionOff => self.serving == Serving::Thread && self.preemption_off,
+            Group::SoftirqsOff => {
+                self.serving == Serving::SoftirqHandler || self.serving == Serving::Thread && self.softirqs_off
+            }
+            Group::InterruptsOff => self.serving != Serving::NmiHandler && self.interrupts_off,
+            Group::InNmi => self.serving == Serving::NmiHandler,
         }
     }
 }
@@ -68,10 +70,10 @@ impl fmt::Display for State {
             f,
             "{}, with preemption {}, softirqs {} and interrupts {}",
             match self.serving {
-                Serving::Task => "a thread",
-                Serving::Softirq => "a softirq",
-                Serving::HardIrq => "an interrupt",
-                Serving::Nmi => "an NMI",
+                Serving::Thread => "a thread",
+                Serving::SoftirqHandler => "a softirq",
+                Serving::InterruptHandler => "an interrupt",
+                Serving::NmiHandler => "an NMI",
             },
             off(self.preemption_off),
             off(self.softirqs_off),
@@ -133,10 +135,10 @@ impl fmt::Display for Report {
         match self {
             Self::WrongContext { slot, cpu, caller, group, state } => {
                 let needs = match group {
-                    Group::Atomic => "a thread with preemption off",
-                    Group::Softirq => "a softirq, or a thread with softirqs off",
-                    Group::IrqsOff => "interrupts off",
-                    Group::Nmi => "an NMI",
+                    Group::PreemptionOff => "a thread with preemption off",
+                    Group::SoftirqsOff => "a softirq, or a thread with softirqs off",
+                    Group::InterruptsOff => "interrupts off",
+                    Group::InNmi => "an NMI",
                 };
                 write!(f, "slot {slot} on CPU {cpu} at {caller}: needs {needs}, but this is {state}")
             }

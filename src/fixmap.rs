@@ -123,7 +123,7 @@ impl<K: Kernel> Window<K> {
                 Self::CPUS,
                 " CPUs x ",
                 Self::SLOTS,
-                if debug::ON { " slots with fences need " } else { " slots need " },
+                display: if debug::ON { " slots with fences need " } else { " slots need " },
                 Self::CPUS * Self::PAGES_PER_CPU,
                 " page-table entries, and ",
                 <K::Fixmap as FixmapTables>::TABLES,

@@ -40,13 +40,13 @@ pub unsafe trait KmType: 'static {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
     /// Preemption is off.
-    Atomic,
+    PreemptionOff,
     /// Softirqs are off, or this is one.
-    Softirq,
+    SoftirqsOff,
     /// Interrupts are off.
-    IrqsOff,
+    InterruptsOff,
     /// This is a non-maskable interrupt.
-    Nmi,
+    InNmi,
 }
 
 /// A kernel's set of slot types, grouped by the context that makes each exclusive.
@@ -181,10 +181,10 @@ macro_rules! km_types {
         #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
             $crate::km_types!(@types unsafe $crate::typenum::U0;
-                $($([Atomic] $(#[$atomic_meta])* $Atomic)*)?
-                $($([Softirq] $(#[$softirq_meta])* $Softirq)*)?
-                $($([IrqsOff] $(#[$irqsoff_meta])* $IrqsOff)*)?
-                $($([Nmi] $(#[$nmi_meta])* $Nmi)*)?
+                $($([PreemptionOff] $(#[$atomic_meta])* $Atomic)*)?
+                $($([SoftirqsOff] $(#[$softirq_meta])* $Softirq)*)?
+                $($([InterruptsOff] $(#[$irqsoff_meta])* $IrqsOff)*)?
+                $($([InNmi] $(#[$nmi_meta])* $Nmi)*)?
             );
 
             $crate::km_types!(@tokens unsafe
@@ -396,7 +396,10 @@ mod tests {
         assert_eq!(<Set as KmTypes>::Count::USIZE, 5);
         assert_eq!(Set::NAMES, ["A", "B", "C", "D", "E"]);
         assert_eq!(Set::NAMES[index::<D>()], D::NAME);
-        assert_eq!(Set::GROUPS, [Group::Atomic, Group::Atomic, Group::Softirq, Group::IrqsOff, Group::Nmi]);
+        assert_eq!(
+            Set::GROUPS,
+            [Group::PreemptionOff, Group::PreemptionOff, Group::SoftirqsOff, Group::InterruptsOff, Group::InNmi]
+        );
     }
 
     #[test]

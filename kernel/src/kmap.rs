@@ -101,15 +101,15 @@ unsafe impl Kernel for ExampleKernel {
     fn state() -> Option<State> {
         let cpu = cpu::this();
         let serving = if irq::in_interrupt() {
-            Serving::HardIrq
+            Serving::InterruptHandler
         } else if cpu.in_softirq.load(Relaxed) {
-            Serving::Softirq
+            Serving::SoftirqHandler
         } else {
-            Serving::Task
+            Serving::Thread
         };
         Some(State {
             serving,
-            preemption_off: serving != Serving::Task || cpu.preempt_count.load(Relaxed) > 0,
+            preemption_off: serving != Serving::Thread || cpu.preempt_count.load(Relaxed) > 0,
             softirqs_off: cpu.softirqs_off.load(Relaxed) > 0,
             interrupts_off: !irq::enabled(),
         })

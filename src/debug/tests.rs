@@ -41,16 +41,16 @@ fn state(serving: Serving, [preemption_off, softirqs_off, interrupts_off]: [bool
 #[test]
 fn what_a_state_allows() {
     use Group::*;
-    let allowed = |state: State| [Atomic, Softirq, IrqsOff, Nmi].map(|group| state.allows(group));
-    assert_eq!(allowed(state(Serving::Task, [false, false, false])), [false, false, false, false]);
-    assert_eq!(allowed(state(Serving::Task, [true, false, false])), [true, false, false, false]);
-    assert_eq!(allowed(state(Serving::Task, [true, true, false])), [true, true, false, false]);
-    assert_eq!(allowed(state(Serving::Task, [true, true, true])), [true, true, true, false]);
-    assert_eq!(allowed(state(Serving::Softirq, [true, true, false])), [false, true, false, false]);
-    assert_eq!(allowed(state(Serving::Softirq, [true, true, true])), [false, true, true, false]);
-    assert_eq!(allowed(state(Serving::HardIrq, [true, true, true])), [false, false, true, false]);
-    assert_eq!(allowed(state(Serving::HardIrq, [true, true, false])), [false, false, false, false]);
-    assert_eq!(allowed(state(Serving::Nmi, [true, true, true])), [false, false, false, true]);
+    let allowed = |state: State| [PreemptionOff, SoftirqsOff, InterruptsOff, InNmi].map(|group| state.allows(group));
+    assert_eq!(allowed(state(Serving::Thread, [false, false, false])), [false, false, false, false]);
+    assert_eq!(allowed(state(Serving::Thread, [true, false, false])), [true, false, false, false]);
+    assert_eq!(allowed(state(Serving::Thread, [true, true, false])), [true, true, false, false]);
+    assert_eq!(allowed(state(Serving::Thread, [true, true, true])), [true, true, true, false]);
+    assert_eq!(allowed(state(Serving::SoftirqHandler, [true, true, false])), [false, true, false, false]);
+    assert_eq!(allowed(state(Serving::SoftirqHandler, [true, true, true])), [false, true, true, false]);
+    assert_eq!(allowed(state(Serving::InterruptHandler, [true, true, true])), [false, false, true, false]);
+    assert_eq!(allowed(state(Serving::InterruptHandler, [true, true, false])), [false, false, false, false]);
+    assert_eq!(allowed(state(Serving::NmiHandler, [true, true, true])), [false, false, false, true]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn another_cpus_mappings_are_listed_with_its_number() {
 #[cfg(not(feature = "debug"))]
 #[test]
 fn without_the_feature_nothing_is_checked() {
-    STATE.set(Some(state(Serving::Nmi, [false; 3])));
+    STATE.set(Some(state(Serving::NmiHandler, [false; 3])));
     let reports = reports(|| {
         task(|task| {
             let mut atomic = task.atomic();
@@ -120,24 +120,24 @@ mod on {
     fn right_contexts_are_not_reported() {
         let reports = reports(|| {
             task(|task| {
-                STATE.set(Some(state(Serving::Task, [true, false, false])));
+                STATE.set(Some(state(Serving::Thread, [true, false, false])));
                 let mut atomic = task.atomic();
                 let mut slots = atomic.slots();
                 map(slots.user0);
-                STATE.set(Some(state(Serving::Task, [true, true, false])));
+                STATE.set(Some(state(Serving::Thread, [true, true, false])));
                 let mut bh_off = slots.deeper.bh_off();
                 let mut slots = bh_off.slots();
                 map(slots.softirq0);
-                STATE.set(Some(state(Serving::Task, [true, true, true])));
+                STATE.set(Some(state(Serving::Thread, [true, true, true])));
                 map(slots.deeper.irqs_off().slots().irq0);
             });
             // SAFETY: I1: nothing is interrupted.
             unsafe {
-                STATE.set(Some(state(Serving::Softirq, [true, true, false])));
+                STATE.set(Some(state(Serving::SoftirqHandler, [true, true, false])));
                 Softirq::<K>::enter(|softirq| map(softirq.slots().softirq1));
-                STATE.set(Some(state(Serving::HardIrq, [true, true, true])));
+                STATE.set(Some(state(Serving::InterruptHandler, [true, true, true])));
                 HardIrq::<K>::enter(|irq| map(irq.slots().irq1));
-                STATE.set(Some(state(Serving::Nmi, [true, true, true])));
+                STATE.set(Some(state(Serving::NmiHandler, [true, true, true])));
                 Nmi::<K>::enter(|nmi| {
                     let _ = nmi.slots();
                 });
@@ -148,7 +148,7 @@ mod on {
 
     #[test]
     fn a_context_entered_in_the_wrong_place_is_reported_with_slot_cpu_and_place() {
-        STATE.set(Some(state(Serving::Task, [true, false, false])));
+        STATE.set(Some(state(Serving::Thread, [true, false, false])));
         CPU.set(1);
         let mut line = 0;
         let reports = reports(|| {
@@ -174,7 +174,7 @@ mod on {
 
     #[test]
     fn a_task_that_can_be_preempted_is_reported() {
-        STATE.set(Some(state(Serving::Task, [false; 3])));
+        STATE.set(Some(state(Serving::Thread, [false; 3])));
         let reports = reports(|| task(|task| map(task.atomic().slots().user0)));
         assert!(reports[0].contains("slot User0") && reports[0].contains("needs a thread with preemption off"));
     }

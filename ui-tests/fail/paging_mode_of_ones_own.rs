@@ -20,6 +20,9 @@ impl Paging for Pse36 {
         true
     }
     unsafe fn set<M: Machine>(_: *mut u32, _: u32) {}
+    unsafe fn get<M: Machine>(_pte: *const u32) -> Option<(usize, bool)> {
+        None
+    }
     unsafe fn clear<M: Machine>(_: *mut u32) {}
 }
 

@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::{Range, RangeInclusive};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicUsize, Ordering};
 
 use highmem::PAGE_SIZE;
 use x86::controlregs::{cr3, cr3_write};
@@ -95,7 +95,8 @@ static POOL: [Table; LOWMEM_LIMIT / TABLE_SPAN + OTHER_TABLES] = [const { Table:
 /// How many tables of the pool are taken.
 static TAKEN: AtomicUsize = AtomicUsize::new(1);
 
-static HAS_NX: AtomicBool = AtomicBool::new(false);
+/// 1 if pages can be no-execute. An integer, whose lowest bit is a `bool` without a comparison: it is asked for at each mapping.
+static HAS_NX: AtomicUsize = AtomicUsize::new(0);
 static LOWMEM_END: AtomicUsize = AtomicUsize::new(0);
 
 unsafe extern "C" {
@@ -112,7 +113,7 @@ unsafe extern "C" {
 /// Whether pages can be no-execute: the mode has a bit for it, the CPU has NX, and it is turned on.
 #[inline]
 pub fn has_nx() -> bool {
-    NX_EXISTS && HAS_NX.load(Ordering::Relaxed)
+    NX_EXISTS && HAS_NX.load(Ordering::Relaxed) & 1 != 0
 }
 
 /// The first physical address behind lowmem.
@@ -302,7 +303,7 @@ pub unsafe fn link_table(virt: usize, table: *const c_void) {
 ///
 /// Once, on the boot tables; `has_nx` says whether EFER.NXE is set.
 pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
-    HAS_NX.store(has_nx, Ordering::Relaxed);
+    HAS_NX.store(has_nx.into(), Ordering::Relaxed);
     let ram_end = map.ram().filter(|r| r.start < LOWMEM_LIMIT as u64).map(|r| r.end()).max().unwrap_or(0);
     let end = ram_end.min(LOWMEM_LIMIT as u64) as usize & !(PAGE_SIZE - 1);
     let image = virt_to_phys(image().start) as usize..virt_to_phys(image().end - 1) as usize + 1;
