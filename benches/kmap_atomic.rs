@@ -23,14 +23,14 @@ fn costs(task: &mut Task<'_>) {
     let mut other = frames::alloc(Zone::High).expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 
-    budget("pair_with_context", [16, 27, 22], task, |task| pair_with_context(task, &mut high));
+    budget("pair_with_context", [23, 34, 28], task, |task| pair_with_context(task, &mut high));
     let mut atomic = task.atomic();
     let mut slots = atomic.slots();
-    budget("pair", [13, 25, 20], &mut slots.user0, |slot| pair(slot, &mut high));
-    budget("pair_by_hand", [13, 25, 20], &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
-    budget("pair_read_only", [13, 25, 20], &mut slots.user0, |slot| pair_read_only(slot, &high));
+    budget("pair", [21, 32, 26], &mut slots.user0, |slot| pair(slot, &mut high));
+    budget("pair_by_hand", [21, 32, 26], &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
+    budget("pair_read_only", [21, 32, 26], &mut slots.user0, |slot| pair_read_only(slot, &high));
     budget("pair_on_lowmem", [5, 6, 6], &mut slots.user0, |slot| pair(slot, &mut low));
-    budget("two_nested_slots", [34, 60, 48], &mut (slots.user0, slots.user1), |(user0, user1)| {
+    budget("two_nested_slots", [46, 68, 55], &mut (slots.user0, slots.user1), |(user0, user1)| {
         let _source = kmap_atomic(user0.reborrow(), &*black_box(&mut high));
         let _target = kmap_atomic(user1.reborrow(), black_box(&mut other));
     });

@@ -171,9 +171,10 @@ fn serve(number: usize) -> ! {
 ///
 /// # Panics
 ///
-/// If a CPU does not come to an end within minutes.
+/// If it is called from within such work, or if a CPU does not come to an end within minutes.
 pub fn run_on_all(task: &mut Task<'_>, work: Work) {
-    WORK.with(|slot| *slot = Some(work));
+    let earlier = WORK.with(|slot| slot.replace(work));
+    assert!(earlier.is_none(), "the CPUs are at work already");
     let generation = GENERATION.fetch_add(1, Release) + 1;
     let others = 1..count();
     for number in others.clone() {
@@ -185,4 +186,5 @@ pub fn run_on_all(task: &mut Task<'_>, work: Work) {
         let in_time = (0..PATIENCE).inspect(|_| core::hint::spin_loop()).any(|_| finished());
         assert!(in_time, "CPU {number} does not finish its work");
     }
+    WORK.with(|slot| *slot = None);
 }

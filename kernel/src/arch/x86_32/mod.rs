@@ -29,8 +29,8 @@ pub const FREE_BASE: usize = 0xF800_0000;
 /// Where the registers of the CPU's own interrupt controller are mapped: a page before the window.
 pub const LAPIC_BASE: usize = 0xFF80_0000;
 
-/// The first address of highmem's window.
-pub(crate) const WINDOW_BASE: usize = 0xFFC0_0000;
+/// The first address of highmem's window, which ends where the address space does: one comparison tells whether an address is in it.
+pub(crate) const WINDOW_BASE: usize = 0usize.wrapping_sub(crate::paging::TABLE_SPAN);
 
 /// The flags register.
 pub fn flags() -> Flags {
