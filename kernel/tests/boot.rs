@@ -239,7 +239,8 @@ fn map(entry: u64) -> usize {
     WINDOW
 }
 
-/// A bit of a page-table entry that the CPU reserves, if the mode has one: in 64-bit mode, an address bit that QEMU's CPUs do not have.
+/// A bit of a page-table entry that the CPU reserves, if the mode has one: in 64-bit mode, an address bit that QEMU's CPUs do
+/// not have.
 fn reserved_bit() -> Option<u64> {
     match paging::levels() {
         2 => None,

@@ -1,9 +1,10 @@
 //! The page tables: lowmem in the direct map, in 4 KiB pages, each no more allowed than it needs.
 //!
-//! The direct map covers lowmem: physical memory up to [`LOWMEM_LIMIT`] or the end of RAM. The kernel's image lies in it, or has
-//! a mapping of its own ([`IMAGE_BASE`]). Its text is read-only, its constants are read-only and not executable, and all else is
-//! writable and not executable (where the CPU has NX). The page below each stack is missing. There is no identity map and no large page: QEMU
-//! drops its whole TLB when `invlpg` hits inside a large page it has cached, and that would hide a missing flush of one page.
+//! The direct map covers lowmem: physical memory up to [`LOWMEM_LIMIT`] or the end of RAM. The kernel's image lies in it, or
+//! has a mapping of its own ([`IMAGE_BASE`]). Its text is read-only, its constants are read-only and not executable, and all
+//! else is writable and not executable (where the CPU has NX). The page below each stack is missing. There is no identity map
+//! and no large page: QEMU drops its whole TLB when `invlpg` hits inside a large page it has cached, and that would hide a
+//! missing flush of one page.
 //!
 //! From [`FREE_BASE`] up the address space is free. A page table of somebody else's joins by [`link_table`].
 //!

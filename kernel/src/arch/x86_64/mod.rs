@@ -1,7 +1,8 @@
 //! 64-bit mode.
 //!
-//! The kernel's image is linked in the topmost 2 GiB, where compiled code reaches it with 32-bit displacements. The direct map is elsewhere:
-//! it begins at the lowest address of the upper half of a 4-level address space, which lies in the upper half of a 5-level one, too.
+//! The kernel's image is linked in the topmost 2 GiB, where compiled code reaches it with 32-bit displacements. The direct map
+//! is elsewhere: it begins at the lowest address of the upper half of a 4-level address space, which lies in the upper half of a
+//! 5-level one, too.
 
 mod entry;
 mod trap;
