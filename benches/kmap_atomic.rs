@@ -8,56 +8,141 @@
 
 use core::hint::black_box;
 
-use highmem::linux::User0;
-use highmem::{kmap_atomic, kunmap_atomic};
+use core::ptr::NonNull;
+
+use highmem::linux::{Set, User0};
+use highmem::{Fixmap, Kernel, PageBytes, Pfn, Slot, Task, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
-use kernel::kmap::{Slot, Task};
-use kernel::{irq, paging, println};
+use kernel::kmap::{ExampleKernel, Paging};
+use kernel::{arch, irq, paging, println};
 
 kernel::main!(costs);
 
 const ROUNDS: u32 = 10_000;
 
-fn costs(task: &mut Task<'_>) {
+fn costs(task: &mut kernel::kmap::Task<'_>) {
+    OneCpu::link();
+    println!("a kernel with one CPU");
+    let one_cpu = Limits { with_context: [16, 24, 19], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
+    // SAFETY: I1: this is the one thread of the one CPU; the window is `OneCpu`'s own, and no interrupt uses it.
+    unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
+    println!("a kernel with several CPUs, which has to know on which it is");
+    let several_cpus = Limits { with_context: [23, 33, 25], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };
+    costs_of("_with_cpu_number", task, several_cpus);
+}
+
+/// What each operation may cost at most: without PAE, with PAE, with 64 bits.
+struct Limits {
+    with_context: [u32; 3],
+    pair: [u32; 3],
+    lowmem: [u32; 3],
+    two: [u32; 3],
+}
+
+#[inline(never)]
+fn costs_of<K: Kernel<KmTypes = Set, Paging = Paging>>(which: &str, task: &mut Task<'_, K>, limits: Limits) {
     let mut high = frames::alloc_highmem().expect("a frame of high memory");
     let mut other = frames::alloc(Zone::High).expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 
-    budget("pair_with_context", [16, 24, 19], task, |task| pair_with_context(task, &mut high));
+    budget("pair_and_context", which, limits.with_context, task, |task| pair_with_context(task, &mut high));
     let mut atomic = task.atomic();
     let mut slots = atomic.slots();
-    budget("pair", [13, 22, 17], &mut slots.user0, |slot| pair(slot, &mut high));
-    budget("pair_by_hand", [13, 22, 17], &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
-    budget("pair_read_only", [13, 22, 17], &mut slots.user0, |slot| pair_read_only(slot, &high));
-    budget("pair_on_lowmem", [5, 6, 6], &mut slots.user0, |slot| pair(slot, &mut low));
-    budget("two_nested_slots", [34, 56, 44], &mut (slots.user0, slots.user1), |(user0, user1)| {
+    budget("pair", which, limits.pair, &mut slots.user0, |slot| pair(slot, &mut high));
+    budget("pair_by_hand", which, limits.pair, &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
+    budget("pair_read_only", which, limits.pair, &mut slots.user0, |slot| pair_read_only(slot, &high));
+    budget("pair_on_lowmem", which, limits.lowmem, &mut slots.user0, |slot| pair(slot, &mut low));
+    budget("two_nested_slots", which, limits.two, &mut (slots.user0, slots.user1), |(user0, user1)| {
         let _source = kmap_atomic(user0.reborrow(), &*black_box(&mut high));
         let _target = kmap_atomic(user1.reborrow(), black_box(&mut other));
     });
 }
 
 #[inline(always)]
-fn pair(slot: &mut Slot<'_, User0>, page: &mut Frame) {
+fn pair<K: Kernel<KmTypes = Set, Paging = Paging>>(slot: &mut Slot<'_, K, User0>, page: &mut Frame) {
     drop(kmap_atomic(slot.reborrow(), black_box(page)));
 }
 
 #[inline(always)]
-fn pair_read_only(slot: &mut Slot<'_, User0>, page: &Frame) {
+fn pair_read_only<K: Kernel<KmTypes = Set, Paging = Paging>>(slot: &mut Slot<'_, K, User0>, page: &Frame) {
     drop(kmap_atomic(slot.reborrow(), black_box(page)));
 }
 
 #[inline(always)]
-fn pair_by_hand(slot: &mut Slot<'_, User0>, page: &mut Frame) {
+fn pair_by_hand<K: Kernel<KmTypes = Set, Paging = Paging>>(slot: &mut Slot<'_, K, User0>, page: &mut Frame) {
     let _ = kunmap_atomic(kmap_atomic(slot.reborrow(), black_box(page)));
 }
 
 #[inline(always)]
-fn pair_with_context(task: &mut Task<'_>, page: &mut Frame) {
+fn pair_with_context<K: Kernel<KmTypes = Set, Paging = Paging>>(task: &mut Task<'_, K>, page: &mut Frame) {
     drop(kmap_atomic(task.atomic().slots().user0, black_box(page)));
 }
 
+/// The same kernel, if it had only one CPU: with a window of its own.
+struct OneCpu;
+
+static FIXMAP: Fixmap<1> = Fixmap::new::<OneCpu>();
+
+impl OneCpu {
+    fn link() {
+        // SAFETY: a table of highmem's, which answers for what its entries map.
+        unsafe { paging::link_table(Self::FIXMAP_BASE, (&raw const FIXMAP.tables()[0]).cast()) };
+    }
+}
+
+// SAFETY: as `ExampleKernel`, on whose first CPU this runs, with a window of its own.
+unsafe impl Kernel for OneCpu {
+    type Paging = Paging;
+    type KmTypes = Set;
+    type Cpus = typenum::U1;
+    type Machine = highmem::machine::X86;
+    type Fixmap = Fixmap<1>;
+
+    const FIXMAP_BASE: usize = arch::LAPIC_BASE - paging::TABLE_SPAN;
+
+    #[inline]
+    fn fixmap() -> &'static Fixmap<1> {
+        &FIXMAP
+    }
+
+    #[inline]
+    fn cpu() -> usize {
+        0
+    }
+
+    #[inline]
+    fn preempt_disable() {
+        ExampleKernel::preempt_disable();
+    }
+
+    #[inline]
+    unsafe fn preempt_enable() {
+        // SAFETY: I2: the caller's promise.
+        unsafe { ExampleKernel::preempt_enable() }
+    }
+
+    fn irq_save() -> bool {
+        ExampleKernel::irq_save()
+    }
+
+    unsafe fn irq_restore(were_on: bool) {
+        // SAFETY: I1: the caller's promise.
+        unsafe { ExampleKernel::irq_restore(were_on) }
+    }
+
+    #[inline]
+    fn no_execute() -> bool {
+        ExampleKernel::no_execute()
+    }
+
+    #[inline]
+    fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
+        ExampleKernel::direct_map(pfn)
+    }
+}
+
 /// Measures `operation` and prints it beside what it may cost at most: without PAE, with PAE, with 64 bits.
-fn budget<T>(name: &str, limits: [u32; 3], with: &mut T, mut operation: impl FnMut(&mut T)) {
+fn budget<T>(name: &str, which: &str, limits: [u32; 3], with: &mut T, mut operation: impl FnMut(&mut T)) {
     let page = &mut 0;
     let cost = irq::with_disabled(|| {
         let empty = cost_of(|| {
@@ -71,7 +156,7 @@ fn budget<T>(name: &str, limits: [u32; 3], with: &mut T, mut operation: impl FnM
         3 => pae,
         _ => long,
     };
-    println!("budget {name} measured {cost} limit {limit}");
+    println!("budget {name}{which} measured {cost} limit {limit}");
 }
 
 /// What one call of `f` costs, with the loop around it.

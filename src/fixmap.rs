@@ -10,6 +10,7 @@
 //! The types say it: [`Fixmap`] is that array, a `static` of the kernel, and can only be made for a kernel whose slots fit.
 
 use core::cell::UnsafeCell;
+use core::hint;
 use core::marker::PhantomData;
 
 use const_panic::concat_panic;
@@ -142,7 +143,12 @@ impl<K: Kernel> Window<K> {
         if debug::ON {
             debug::check_cpu::<K, S>(cpu);
         }
-        Self::place(cpu, <S::Index as Unsigned>::USIZE)
+        // SAFETY: I9: `Kernel::cpu` promises it.
+        unsafe { hint::assert_unchecked(cpu < Self::CPUS) };
+        let (address, entry) = Self::place(cpu, <S::Index as Unsigned>::USIZE);
+        // SAFETY: I9: the slots of all CPUs fit, as `CHECKED` says. Knowing it, the compiler need not ask again when it unmaps.
+        unsafe { hint::assert_unchecked(Self::contains(address)) };
+        (address, entry)
     }
 
     /// The address of a slot of a CPU, and its entry.

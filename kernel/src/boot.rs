@@ -10,9 +10,11 @@
 use core::arch::global_asm;
 use core::ffi::c_void;
 
+use highmem::PAGE_SIZE;
+
 use crate::arch::IMAGE_BASE;
 use crate::kmap::Task;
-use crate::{console, exit, frames, gdt, heap, idt, irq, kmap, memory, paging, pic, pvh, timer};
+use crate::{console, cpu, exit, frames, heap, idt, irq, kmap, memory, paging, pic, pvh, smp, timer};
 
 global_asm!(
     r#"
@@ -27,21 +29,24 @@ global_asm!(
 
     .pushsection .bss.stack, "aw", @nobits
     .balign 4096
-    .globl boot_stack_guard
-boot_stack_guard:                           # left out of the final tables
-    .skip 4096
-    .skip 65536
+    .globl boot_stacks
+boot_stacks:                                # one for each CPU: a page that the final tables leave out, and the stack
+    .skip {guard} + {stack}
     .globl boot_stack_top
 boot_stack_top:
+    .skip ({guard} + {stack}) * ({cpus} - 1)
     .popsection
     "#,
     base = const IMAGE_BASE,
+    guard = const PAGE_SIZE,
+    stack = const STACK_SIZE,
+    cpus = const cpu::MAX,
     options(att_syntax)
 );
 
 unsafe extern "C" {
-    #[link_name = "boot_stack_guard"]
-    static STACK_GUARD: c_void;
+    #[link_name = "boot_stacks"]
+    static STACKS: c_void;
 }
 
 unsafe extern "Rust" {
@@ -49,9 +54,17 @@ unsafe extern "Rust" {
     safe fn program(task: &mut Task<'_>);
 }
 
-/// The page below the stack, which is never mapped: an overflow must not run into other data.
-pub fn stack_guard() -> usize {
-    &raw const STACK_GUARD as usize
+/// How large each CPU's stack is.
+const STACK_SIZE: usize = 64 << 10;
+
+/// The page below the stack of each CPU, which is never mapped: an overflow must not run into other data.
+pub fn stack_guards() -> impl Iterator<Item = usize> {
+    (&raw const STACKS as usize..).step_by(PAGE_SIZE + STACK_SIZE).take(cpu::MAX)
+}
+
+/// Where the stack of a CPU begins.
+pub(crate) fn stack_top(cpu: usize) -> usize {
+    &raw const STACKS as usize + (PAGE_SIZE + STACK_SIZE) * (cpu + 1)
 }
 
 /// Names the function that a program starts with, once the kernel is up and interrupts are on.
@@ -70,9 +83,10 @@ macro_rules! main {
 
 /// Brings the kernel up, in the only order in which its parts can come, and runs the program.
 pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
+    cpu::init(0);
     console::init();
-    gdt::init();
     idt::init();
+    idt::load();
     // SAFETY: `start_info` is what the boot loader passed, and the boot tables map the first GiB.
     memory::init(unsafe { pvh::memory_map(start_info) });
     // SAFETY: once, early, on the boot tables; `has_nx` says whether EFER.NXE was set.
@@ -83,7 +97,8 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     pic::init();
     timer::init();
     irq::init();
-    // SAFETY: I1: this is the start of the one thread; interrupts are on, and nothing is being served.
+    smp::init();
+    // SAFETY: I1: this is the start of the first CPU's one thread; interrupts are on, and nothing is being served.
     unsafe { Task::enter(program) };
     exit(true)
 }

@@ -48,15 +48,24 @@ unsafe extern "C" {
 
 static IDT: spin::Once<[Gate; VECTORS]> = spin::Once::new();
 
-/// Fills and loads the table.
+/// Fills the table, which is that of all CPUs.
 pub fn init() {
-    let idt = IDT.call_once(|| {
+    IDT.call_once(|| {
         core::array::from_fn(|vector| {
             let stub = &raw const STUBS as usize + vector * STUB_SIZE;
             let gate: DescriptorBuilder = DescriptorBuilder::interrupt_descriptor(gdt::CODE, stub as GateAddress);
             gate.present().dpl(Ring::Ring0).finish()
         })
     });
+}
+
+/// Loads the table on this CPU.
+///
+/// # Panics
+///
+/// If nobody has filled it.
+pub fn load() {
+    let idt = IDT.get().expect("the table is filled first");
     // SAFETY: the table is static, and every gate leads to a stub for its vector.
     unsafe { lidt(&DescriptorTablePointer::new_from_slice(idt)) }
 }

@@ -12,7 +12,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use crate::arch::{self, Flags};
 use crate::kmap::HardIrq;
 use crate::sync::IrqLock;
-use crate::{cpu, pic, softirq};
+use crate::{cpu, lapic, pic, softirq, timer};
 
 /// Number of interrupt lines of the two controllers.
 pub const LINES: usize = 16;
@@ -22,12 +22,14 @@ pub type Handler = fn(&mut HardIrq<'_>);
 
 static HANDLERS: IrqLock<[Option<Handler>; LINES]> = IrqLock::new([None; LINES]);
 
-fn enable() {
+/// Turns interrupts on where they are off for no counted reason.
+pub(crate) fn enable() {
     // SAFETY: ring 0, and all gates are filled. I1: `irqs_off` says that nobody wants interrupts off.
     unsafe { x86::irq::enable() }
 }
 
-fn disable() {
+/// Turns interrupts off without counting that.
+pub(crate) fn disable() {
     // SAFETY: ring 0.
     unsafe { x86::irq::disable() }
 }
@@ -58,6 +60,17 @@ pub(crate) fn restore() {
     if count == 0 && cpu.irqs_were_on.load(Relaxed) {
         enable();
     }
+}
+
+/// Serves an interrupt of the CPU's own controller; called by the interrupt entry, with interrupts off.
+pub(crate) fn dispatch_local(vector: u8) {
+    let handler: Option<Handler> = match vector {
+        lapic::SPURIOUS_VECTOR => return,
+        lapic::TIMER_VECTOR => Some(timer::local_tick),
+        lapic::CALL_VECTOR => None, // it has woken the CPU up
+        _ => panic!("interrupt on vector {vector}, which nobody uses"),
+    };
+    serve(lapic::end_of_interrupt, handler);
 }
 
 /// Runs `f` with interrupts off.
@@ -100,13 +113,19 @@ pub(crate) fn dispatch(line: u8) {
     if pic::is_spurious(line) {
         return;
     }
+    let handler = HANDLERS.with(|handlers| handlers[usize::from(line)]);
+    serve(|| pic::end_of_interrupt(line), handler);
+}
+
+/// Serves an interrupt, whoever it came from; called with interrupts off.
+fn serve(end_of_interrupt: impl FnOnce(), handler: Option<Handler>) {
     let cpu = cpu::this();
     // The processor has turned interrupts off, which were on: this counts as a `save`.
     assert_eq!(cpu.irqs_off.swap(1, Relaxed), 0, "an interrupt while interrupts are off");
     cpu.irqs_were_on.store(true, Relaxed);
     cpu.irq_depth.fetch_add(1, Relaxed);
-    pic::end_of_interrupt(line);
-    if let Some(handler) = HANDLERS.with(|handlers| handlers[usize::from(line)]) {
+    end_of_interrupt();
+    if let Some(handler) = handler {
         // SAFETY: I1: this serves an interrupt, which came because interrupts were on, and they are off now.
         unsafe { HardIrq::enter(handler) };
     }

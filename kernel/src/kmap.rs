@@ -9,9 +9,10 @@ use core::ptr::NonNull;
 use core::sync::atomic::Ordering::Relaxed;
 
 use highmem::debug::{Report, Serving, State};
+use highmem::fixmap::slots_of_cpu;
 use highmem::machine::X86;
 use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
-use typenum::U1;
+use typenum::U4;
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
@@ -44,12 +45,13 @@ static FIXMAP: Fixmap<1> = Fixmap::new::<ExampleKernel>();
 // SAFETY: the checklist of `Kernel`.
 // The window: `init` links its one table before the first thread runs, there is one address space, and nobody else uses
 // these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
-// The CPU: there is one, and one thread. Softirqs and interrupts are kept out as their modules say, and both count.
+// The CPU: each has one thread, which stays there, and a number of its own, which `cpu` gives it before its first thread. Softirqs and
+// interrupts are kept out as their modules say, and both count. `smp::run_on_all` takes `&mut Task`.
 // Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
 unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
     type KmTypes = linux::Set;
-    type Cpus = U1;
+    type Cpus = U4;
     type Machine = X86;
     type Fixmap = Fixmap<1>;
 
@@ -62,19 +64,17 @@ unsafe impl Kernel for ExampleKernel {
 
     #[inline]
     fn cpu() -> usize {
-        0
+        cpu::number()
     }
 
     #[inline]
     fn preempt_disable() {
-        let count = &cpu::this().preempt_count;
-        count.store(count.load(Relaxed) + 1, Relaxed);
+        cpu::preempt_disable();
     }
 
     #[inline]
     unsafe fn preempt_enable() {
-        let count = &cpu::this().preempt_count;
-        count.store(count.load(Relaxed) - 1, Relaxed);
+        cpu::preempt_enable();
     }
 
     fn bh_disable() {
@@ -129,9 +129,9 @@ unsafe impl Kernel for ExampleKernel {
     }
 }
 
-/// The slots of this kernel's one CPU, each with its virtual address: for reports and tests.
+/// The slots of this CPU, each with its virtual address: for reports and tests.
 pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
-    highmem::fixmap::slots_of_cpu::<ExampleKernel>(0)
+    slots_of_cpu::<ExampleKernel>(cpu::number())
 }
 
 /// The page-table entry behind an address of the window, as it lies in memory.
@@ -140,10 +140,10 @@ pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
 ///
 /// If it is not the address of a slot.
 pub fn entry(address: usize) -> u64 {
-    assert!(slots().any(|(_, slot)| slot == address), "{address:#x} is not the address of a slot");
+    let mut slots = (0..cpu::MAX).flat_map(slots_of_cpu::<ExampleKernel>);
+    assert!(slots.any(|(_, slot)| slot == address), "{address:#x} is not the address of a slot");
     let first = (&raw const FIXMAP).cast::<paging::Raw>();
-    // SAFETY: within the table. Nobody writes it during the load: there is one CPU, and an interrupt leaves the entries of
-    // others as it found them.
+    // SAFETY: within the table. The load is volatile, as those of the processor's own walks are.
     unsafe { paging::read(first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE)) }
 }
 

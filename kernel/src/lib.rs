@@ -15,8 +15,9 @@
 //! }
 //! ```
 //!
-//! One CPU, one thread, ring 0, in one of three paging modes: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit
-//! with 4 or 5 levels. How the kernel joins `highmem` is in [`kmap`]. On the host the crate is empty, so that the workspace still builds there.
+//! Up to four CPUs with one thread each, ring 0, in one of three paging modes: 32-bit without PAE (feature `non-pae`), 32-bit
+//! with PAE, 64-bit with 4 or 5 levels. How the kernel joins `highmem` is in [`kmap`], and how the CPUs are started in [`smp`].
+//! On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -26,7 +27,7 @@ extern crate alloc;
 pub mod arch;
 pub mod boot;
 pub mod console;
-mod cpu;
+pub mod cpu;
 pub mod exit;
 pub mod frames;
 mod gdt;
@@ -35,12 +36,14 @@ mod heap;
 mod idt;
 pub mod irq;
 pub mod kmap;
+mod lapic;
 pub mod memory;
 pub mod paging;
 mod pic;
 pub mod probe;
 mod pvh;
 pub mod report;
+pub mod smp;
 pub mod softirq;
 pub mod sync;
 pub mod timer;

@@ -1,6 +1,6 @@
 //! A spin lock that interrupt handlers may take too.
 //!
-//! A handler that wants a lock its own CPU already holds waits for ever. So interrupts are off for as long as an
+//! A handler that wants a lock its own CPU already holds would wait for ever. So interrupts are off for as long as an
 //! [`IrqLock`] is held; and as no wait here is unbounded, one that lasts absurdly long is a panic.
 //!
 //! Do not print inside [`IrqLock::with`] on data whose `Display` takes the same lock.
@@ -33,7 +33,8 @@ impl<T> IrqLock<T> {
         self.attempt(1, f)
     }
 
-    fn attempt<R>(&self, tries: u32, f: impl FnOnce(&mut T) -> R) -> Option<R> {
+    /// Runs `f` on the value if the lock becomes free within so many tries.
+    pub fn attempt<R>(&self, tries: u32, f: impl FnOnce(&mut T) -> R) -> Option<R> {
         irq::with_disabled(|| {
             for _ in 0..tries {
                 if let Some(mut value) = self.0.try_lock() {

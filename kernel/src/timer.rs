@@ -1,12 +1,13 @@
-//! The timer: channel 0 of the 8254, on interrupt line 0.
+//! The timer: channel 0 of the 8254, on interrupt line 0, which interrupts the first CPU. Each of the others has one in its own
+//! interrupt controller.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use x86::io::outb;
 
-use crate::irq;
 use crate::kmap::HardIrq;
 use crate::sync::IrqLock;
+use crate::{cpu, irq, lapic};
 
 /// Ticks a second until somebody calls [`set_rate`].
 pub const DEFAULT_RATE: u32 = 100;
@@ -58,13 +59,33 @@ pub fn clear_handler() {
     HANDLER.with(|slot| *slot = None);
 }
 
-/// Ticks since the timer started.
+/// Starts this CPU's own timer: a tick every `clocks` clocks of its bus (in QEMU, nanoseconds). The handler is that of
+/// [`set_handler`]. On the first CPU, whose timer is another, this does nothing.
+pub fn start_local(clocks: u32) {
+    if cpu::number() > 0 {
+        irq::with_disabled(|| lapic::start_timer(clocks));
+    }
+}
+
+/// Ends [`start_local`].
+pub fn stop_local() {
+    if cpu::number() > 0 {
+        irq::with_disabled(lapic::stop_timer);
+    }
+}
+
+/// Ticks of the first CPU's timer since it started.
 pub fn ticks() -> u64 {
     TICKS.load(Ordering::Relaxed)
 }
 
 fn tick(irq: &mut HardIrq<'_>) {
     TICKS.fetch_add(1, Ordering::Relaxed);
+    local_tick(irq);
+}
+
+/// Serves a tick of this CPU's timer.
+pub(crate) fn local_tick(irq: &mut HardIrq<'_>) {
     let handler = HANDLER.with(|handler| *handler);
     if let Some(handler) = handler {
         handler(irq);

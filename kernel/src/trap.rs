@@ -16,7 +16,7 @@ pub extern "C" fn entry(frame: &mut TrapFrame) {
         vector @ 0..pic::FIRST_VECTOR => exception(vector, frame),
         vector => match vector - pic::FIRST_VECTOR {
             line if usize::from(line) < irq::LINES => irq::dispatch(line),
-            _ => panic!("interrupt on vector {vector}, which nobody uses"),
+            _ => irq::dispatch_local(vector),
         },
     }
 }

@@ -19,7 +19,7 @@ use highmem::{PAGE_SIZE, Page};
 use kernel::frames::{self, Zone};
 use kernel::kmap::{HardIrq, Paging, Task};
 use kernel::paging::{self, DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT, Mapping};
-use kernel::{arch, boot, harness, irq, memory, println, probe, timer};
+use kernel::{arch, boot, cpu, harness, irq, memory, println, probe, smp, softirq, timer};
 
 kernel::main!(boot_tests);
 
@@ -38,6 +38,9 @@ fn boot_tests(task: &mut Task<'_>) {
             ("data_cannot_be_executed", data_cannot_be_executed),
             ("probe_faults_at_exactly_the_address", probe_faults_at_exactly_the_address),
             ("probe_goes_through_where_it_may", probe_goes_through_where_it_may),
+            ("all_cpus_are_up", all_cpus_are_up),
+            ("every_cpu_runs_the_work_as_itself", every_cpu_runs_the_work_as_itself),
+            ("every_cpu_has_ticks_and_softirqs", every_cpu_has_ticks_and_softirqs),
             ("linked_table_maps_any_frame", linked_table_maps_any_frame),
             ("interrupt_flag_nests", interrupt_flag_nests),
             ("ticks_advance", ticks_advance),
@@ -98,7 +101,8 @@ fn direct_map_covers_lowmem_in_small_pages(_: &mut Task<'_>) {
 fn page_is_as_it_should_be(phys: usize, virt: usize) {
     let linked = phys + IMAGE_BASE;
     let Mapping::Page(page) = paging::walk(virt) else {
-        assert_eq!(linked, boot::stack_guard(), "no 4 KiB page at {virt:#x}: {:?}", paging::walk(virt));
+        let is_guard = boot::stack_guards().any(|guard| guard == linked);
+        assert!(is_guard, "no 4 KiB page at {virt:#x}: {:?}", paging::walk(virt));
         return;
     };
     assert_eq!(page.address, phys as u64);
@@ -125,14 +129,20 @@ fn nothing_else_is_mapped(_: &mut Task<'_>) {
     if IMAGE_BASE != DIRECT_MAP_BASE {
         ranges.push(image);
     }
-    let guard = paging::virt_to_phys(boot::stack_guard()) as usize;
-    let around_guard = ranges.iter().flat_map(|range| {
-        let guard = guard + if range.start == DIRECT_MAP_BASE { DIRECT_MAP_BASE } else { IMAGE_BASE };
-        [range.start..=guard - 1, guard + PAGE_SIZE..=range.end - 1]
-    });
-    let expected: Vec<RangeInclusive<usize>> = around_guard.collect();
+    let mut expected: Vec<RangeInclusive<usize>> = Vec::new();
+    for mut range in ranges {
+        let base = if range.start == DIRECT_MAP_BASE { DIRECT_MAP_BASE } else { IMAGE_BASE };
+        for guard in boot::stack_guards() {
+            let guard = paging::virt_to_phys(guard) as usize + base;
+            expected.push(range.start..=guard - 1);
+            range.start = guard + PAGE_SIZE;
+        }
+        expected.push(range.start..=range.end - 1);
+    }
+    expected.push(arch::LAPIC_BASE..=arch::LAPIC_BASE + PAGE_SIZE - 1);
     assert_eq!(paging::mapped(), expected);
-    for virt in [paging::virt_to_phys(paging::text().start) as usize, boot::stack_guard(), FREE_BASE] {
+    let guard = boot::stack_guards().next().expect("a stack");
+    for virt in [paging::virt_to_phys(paging::text().start) as usize, guard, FREE_BASE] {
         let fault = probe::read_u8(virt).expect_err("nothing should be mapped there");
         assert!(fault.address == virt && !fault.was_present(), "{fault}");
     }
@@ -172,7 +182,8 @@ fn data_cannot_be_executed(_: &mut Task<'_>) {
 // Probes
 
 fn probe_faults_at_exactly_the_address(_: &mut Task<'_>) {
-    for virt in [0, 0x1234_5678, boot::stack_guard() + 0xfff, FREE_BASE + 0xF_FFFF, usize::MAX] {
+    let guard = boot::stack_guards().last().expect("a stack");
+    for virt in [0, 0x1234_5678, guard + 0xfff, FREE_BASE + 0xF_FFFF, usize::MAX] {
         let read = probe::read_u8(virt).expect_err("nothing is mapped there");
         // SAFETY: nothing is mapped there, so nothing is written.
         let write = unsafe { probe::write_u8(virt, 1) }.expect_err("nothing is mapped there");
@@ -344,6 +355,55 @@ fn use_registers(_: &mut HardIrq<'_>) {
     copy.copy_from_slice(core::hint::black_box(&[0x5a; 64]));
     assert!(core::hint::black_box(copy).iter().all(|&byte| byte == 0x5a));
     assert!(!arch::flags().contains(arch::Flags::FLAGS_DF), "direction flag set in a handler");
+}
+
+// CPUs
+
+/// QEMU says in CMOS how many CPUs there are besides the first.
+fn all_cpus_are_up(_: &mut Task<'_>) {
+    println!("CPUs: {}", smp::count());
+    assert_eq!(smp::count(), 1 + cmos_byte(0x5f) as usize);
+}
+
+fn every_cpu_runs_the_work_as_itself(task: &mut Task<'_>) {
+    static RUNS: [AtomicU32; cpu::MAX] = [const { AtomicU32::new(0) }; _];
+
+    for round in 1..=100 {
+        smp::run_on_all(task, |_, cpu| {
+            assert!(cpu == cpu::number() && irq::enabled() && !irq::in_interrupt());
+            RUNS[cpu].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(RUNS[..smp::count()].iter().all(|runs| runs.load(Ordering::Relaxed) == round), "{RUNS:?}");
+    }
+}
+
+fn every_cpu_has_ticks_and_softirqs(task: &mut Task<'_>) {
+    static TICKS: [AtomicU32; cpu::MAX] = [const { AtomicU32::new(0) }; _];
+    static SOFTIRQS: [AtomicU32; cpu::MAX] = [const { AtomicU32::new(0) }; _];
+
+    timer::set_handler(|_| {
+        assert!(irq::in_interrupt() && irq::depth() == 1 && !irq::enabled());
+        TICKS[cpu::number()].fetch_add(1, Ordering::Relaxed);
+        softirq::raise();
+    });
+    softirq::set_handler(|_| {
+        assert!(!irq::in_interrupt() && irq::enabled());
+        SOFTIRQS[cpu::number()].fetch_add(1, Ordering::Relaxed);
+    });
+    smp::run_on_all(task, |_, cpu| {
+        timer::start_local(1_000_000);
+        let enough = |count: &AtomicU32| count.load(Ordering::Relaxed) >= 3;
+        let came =
+            (0..PATIENCE).inspect(|_| core::hint::spin_loop()).any(|_| enough(&TICKS[cpu]) && enough(&SOFTIRQS[cpu]));
+        timer::stop_local();
+        assert!(
+            came,
+            "{} ticks and {} softirqs",
+            TICKS[cpu].load(Ordering::Relaxed),
+            SOFTIRQS[cpu].load(Ordering::Relaxed)
+        );
+    });
+    timer::clear_handler();
 }
 
 // Allocators

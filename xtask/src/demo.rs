@@ -15,7 +15,7 @@ use crate::workspace::{Kind, Workspace};
 pub const PROGRAMS: [&str; 4] = ["hello_highmem", "copy_highpage", "irq_slots", "token_tour"];
 
 /// Builds and boots the demo. `true`: every program passed.
-pub fn run(arch: Arch, choice: Choice) -> Result<bool> {
+pub fn run(arch: Arch, cpus: usize, choice: Choice) -> Result<bool> {
     let workspace = Workspace::open()?;
     let known = workspace.programs()?;
     let examples = known.of(Kind::Example);
@@ -30,7 +30,7 @@ pub fn run(arch: Arch, choice: Choice) -> Result<bool> {
     say::heading("Build");
     let built = Builder::new(&workspace, &toolchain).build(&programs, arch, Profile::Release)?;
 
-    let machine = Machine::of(arch);
+    let machine = Machine { cpus, ..Machine::of(arch) };
     let mut rows = Vec::new();
     let mut all_passed = true;
     for program in programs {

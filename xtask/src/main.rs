@@ -61,6 +61,9 @@ struct DemoArgs {
     /// The paging mode
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
+    /// How many CPUs: 1 to 4
+    #[arg(long, default_value = "1", value_name = "CPUS", value_parser = clap::value_parser!(u8).range(1..=4))]
+    smp: u8,
 }
 
 #[derive(Args)]
@@ -90,6 +93,9 @@ struct QemuArgs {
     /// QEMU's CPU model [default: pentium without PAE, max with PAE, max,la57=off with 64 bits]
     #[arg(long, value_name = "MODEL")]
     cpu: Option<String>,
+    /// How many CPUs: 1 to 4
+    #[arg(long, default_value = "1", value_name = "CPUS", value_parser = clap::value_parser!(u8).range(1..=4))]
+    smp: u8,
     /// Seconds until a program without a verdict is killed
     #[arg(long, default_value = "120", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
     timeout: Duration,
@@ -104,7 +110,7 @@ struct QemuArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let verdict = match cli.command {
-        Command::Demo(args) => demo::run(args.arch, cli.toolchain),
+        Command::Demo(args) => demo::run(args.arch, args.smp.into(), cli.toolchain),
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => test::run(&args.only, cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),
@@ -139,7 +145,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     };
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
-    let machine = qemu::Machine { memory, cpu, icount: args.icount, limit: args.timeout };
+    let machine = qemu::Machine { memory, cpu, cpus: args.smp.into(), icount: args.icount, limit: args.timeout };
     say::heading(&format!("Booting {} ({}) on {machine}", program.name, args.arch));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {

@@ -72,6 +72,8 @@ pub struct Machine {
     pub memory: Memory,
     /// QEMU's CPU model.
     pub cpu: String,
+    /// How many CPUs it has.
+    pub cpus: usize,
     /// Time is the number of instructions, at 1 GHz.
     pub icount: bool,
     /// A program without a verdict by then hangs.
@@ -86,14 +88,15 @@ impl Machine {
 
     /// One with another CPU model.
     pub fn with_cpu(cpu: &str) -> Self {
-        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), icount: false, limit: Duration::from_secs(120) }
+        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, icount: false, limit: Duration::from_secs(120) }
     }
 }
 
 impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let icount = if self.icount { ", counting instructions" } else { "" };
-        write!(f, "a PC with {} and CPU {}{icount}", self.memory, self.cpu)
+        let cpus = if self.cpus == 1 { "CPU".to_owned() } else { format!("{} CPUs", self.cpus) };
+        write!(f, "a PC with {} and {cpus} {}{icount}", self.memory, self.cpu)
     }
 }
 
@@ -165,10 +168,13 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
 fn command(elf: &Path, machine: &Machine) -> Command {
     let mut qemu = Command::new(QEMU);
     qemu.args(["-M", "pc", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
-    qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4", "-accel", "tcg"]);
+    qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     qemu.args(["-cpu", &machine.cpu, "-m", &format!("{}M", machine.memory.0)]);
+    qemu.args(["-smp", &machine.cpus.to_string()]);
     if machine.icount {
-        qemu.args(["-icount", "shift=0"]);
+        qemu.args(["-accel", "tcg", "-icount", "shift=0"]);
+    } else {
+        qemu.args(["-accel", "tcg,thread=multi"]);
     }
     qemu.arg("-kernel").arg(elf).stderr(Stdio::piped());
     qemu

@@ -2,7 +2,7 @@
 //!
 //! The direct map covers lowmem: physical memory up to [`LOWMEM_LIMIT`] or the end of RAM. The kernel's image lies in it, or
 //! has a mapping of its own ([`IMAGE_BASE`]). Its text is read-only, its constants are read-only and not executable, and all
-//! else is writable and not executable (where the CPU has NX). The page below the stack is missing. There is no identity map
+//! else is writable and not executable (where the CPU has NX). The page below each stack is missing. There is no identity map
 //! and no large page: QEMU drops its whole TLB when `invlpg` hits inside a large page it has cached, and that would hide a
 //! missing flush of one page.
 //!
@@ -51,8 +51,8 @@ const LARGE: u64 = 1 << 7;
 #[repr(C, align(4096))]
 struct Table(UnsafeCell<[Raw; ENTRIES]>);
 
-// SAFETY: entries are read and written with volatile accesses, as the CPU's own walks do; there is one CPU, and an entry is
-// written once.
+// SAFETY: entries are read and written with volatile accesses, as the CPU's own walks do; an entry is written once, before other CPUs
+// run, or by a caller who says that it is nobody else's.
 unsafe impl Sync for Table {}
 
 impl Table {
@@ -318,7 +318,23 @@ pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
         map_range(image, IMAGE_BASE);
     }
     // SAFETY: the new tables map all that is in use (image, stack, lowmem) where the boot tables do.
+    unsafe { enter() };
+}
+
+/// Switches this CPU to the final tables.
+///
+/// # Safety
+///
+/// They are built, and map all that this CPU uses.
+pub(crate) unsafe fn enter() {
+    // SAFETY: by this function's contract.
     unsafe { cr3_write(POOL[0].physical()) };
+}
+
+/// Maps the device whose registers are at `phys`, a whole page, at `virt`: uncached, writable, never executable.
+pub(crate) fn map_device(virt: usize, phys: u64) {
+    const UNCACHED: u64 = 0x18;
+    table_for(virt, 1).set(index(virt, 1), page(phys, true, has_nx()) | UNCACHED);
 }
 
 /// Maps these physical addresses, which are whole pages, `base` higher.
@@ -344,5 +360,7 @@ fn entry_for(phys: usize, virt: usize) -> Option<u64> {
     let linked = phys + IMAGE_BASE;
     let (text, rodata) = (text().contains(&linked), rodata().contains(&linked));
     let executable = text && virt == linked;
-    (linked != boot::stack_guard()).then(|| page(phys as u64, !text && !rodata, has_nx() && !executable))
+    boot::stack_guards()
+        .all(|guard| linked != guard)
+        .then(|| page(phys as u64, !text && !rodata, has_nx() && !executable))
 }

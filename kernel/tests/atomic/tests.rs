@@ -2,13 +2,13 @@
 
 use alloc::vec::Vec;
 use core::mem;
-use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use highmem::linux::User0;
 use highmem::{DeviceFrame, Kernel, KmapAtomic, Page, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{self, ExampleKernel, HardIrq, Softirq, Task};
-use kernel::{harness, irq, paging, probe, softirq, timer};
+use kernel::{cpu, harness, irq, paging, probe, smp, softirq, timer};
 
 kernel::main!(atomic_tests);
 
@@ -42,6 +42,7 @@ fn atomic_tests(task: &mut Task<'_>) {
             ("an_interrupt_maps_beside_the_task", an_interrupt_maps_beside_the_task),
             ("an_interrupt_between_any_two_instructions", an_interrupt_between_any_two_instructions),
             ("a_softirq_maps_beside_the_task", a_softirq_maps_beside_the_task),
+            ("each_cpu_has_slots_of_its_own", each_cpu_has_slots_of_its_own),
             ("an_entry_names_the_frame_and_what_is_allowed", an_entry_names_the_frame_and_what_is_allowed),
         ],
     )
@@ -459,4 +460,40 @@ fn a_softirq_maps_beside_the_task(task: &mut Task<'_>) {
     drop(own);
     drop(bh_off);
     assert!(SOFTIRQS.load(Relaxed) > before, "the softirq was lost");
+}
+
+/// All CPUs map at the same time, in the same slot, and compare where. On a machine with one CPU, that one is alone.
+fn each_cpu_has_slots_of_its_own(task: &mut Task<'_>) {
+    const ROUNDS: usize = 100;
+    static ADDRESSES: [AtomicUsize; cpu::MAX] = [const { AtomicUsize::new(0) }; _];
+    static ARRIVED: AtomicUsize = AtomicUsize::new(0);
+
+    /// Waits until all CPUs have come to this place `times` times.
+    fn meet(times: usize) {
+        ARRIVED.fetch_add(1, SeqCst);
+        let all = smp::count() * times;
+        let came = (0..1 << 28).inspect(|_| core::hint::spin_loop()).any(|_: u32| ARRIVED.load(SeqCst) >= all);
+        assert!(came, "a CPU did not come");
+    }
+
+    smp::run_on_all(task, |task, cpu| {
+        let byte = 0xc0 | cpu as u8;
+        let mut frame = high();
+        let mut atomic = task.atomic();
+        let mut slots = atomic.slots();
+        for round in 0..ROUNDS {
+            let mut mapped = kmap_atomic(slots.user0.reborrow(), &mut frame);
+            mapped.fill(byte);
+            ADDRESSES[cpu].store(mapped.address(), Relaxed);
+            meet(2 * round + 1);
+            let others = (0..smp::count()).filter(|&other| other != cpu);
+            for other in others {
+                assert_ne!(ADDRESSES[other].load(Relaxed), mapped.address(), "CPU {other} uses a slot of CPU {cpu}");
+            }
+            let entry = kmap::entry(mapped.address());
+            assert_eq!(paging::address(entry), mapped.pfn().address(), "another CPU has replaced the mapping");
+            assert!(is_filled(&*mapped, byte), "CPU {cpu} sees another's bytes");
+            meet(2 * round + 2);
+        }
+    });
 }

@@ -36,6 +36,12 @@ pub struct Sabotage {
     #[serde(default)]
     arch: Arch,
     cpu: Option<String>,
+    #[serde(default = "one")]
+    smp: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Debug, Deserialize)]
@@ -55,7 +61,7 @@ impl Sabotage {
         match &self.caught_by {
             CaughtBy::Qemu { qemu, .. } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
-                Suite::Guest { program: qemu.clone(), arch: self.arch, cpu }
+                Suite::Guest { program: qemu.clone(), arch: self.arch, cpu, cpus: self.smp }
             }
             CaughtBy::Unit { .. } => Suite::Host,
         }
@@ -81,8 +87,8 @@ impl Sabotage {
 /// What is run at once: a program in QEMU, or the library's tests on the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suite {
-    /// A program, and the paging mode and the CPU model that it runs on.
-    Guest { program: String, arch: Arch, cpu: String },
+    /// A program, and the paging mode, the CPU model and the number of CPUs that it runs on.
+    Guest { program: String, arch: Arch, cpu: String, cpus: usize },
     /// The library's unit and integration tests.
     Host,
 }
@@ -90,8 +96,16 @@ pub enum Suite {
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Guest { program, arch, cpu } if *cpu == arch.cpu() => write!(f, "qemu {program} [{arch}]"),
-            Self::Guest { program, arch, cpu } => write!(f, "qemu {program} [{arch}, {cpu}]"),
+            Self::Guest { program, arch, cpu, cpus } => {
+                write!(f, "qemu {program} [{arch}")?;
+                if cpu != arch.cpu() {
+                    write!(f, ", {cpu}")?;
+                }
+                if *cpus != 1 {
+                    write!(f, ", {cpus} CPUs")?;
+                }
+                f.write_str("]")
+            }
             Self::Host => f.write_str("unit"),
         }
     }
@@ -154,6 +168,8 @@ mod tests {
         assert_eq!((entry.suite().to_string().as_str(), entry.test()), ("qemu atomic [pae]", "stale_after_unmap"));
         let long = format!("{ENTRY}arch = \"x86_64\"\ncpu = \"max\"\n");
         assert_eq!(parse(&long).unwrap()[0].suite().to_string(), "qemu atomic [x86_64, max]");
+        let four = format!("{ENTRY}smp = 4\n");
+        assert_eq!(parse(&four).unwrap()[0].suite().to_string(), "qemu atomic [pae, 4 CPUs]");
         let unit = ENTRY.replace(r#"{ qemu = "atomic", test = "stale_after_unmap" }"#, r#"{ unit = "model::stale" }"#);
         assert_eq!(parse(&unit).unwrap()[0].suite(), Suite::Host);
 

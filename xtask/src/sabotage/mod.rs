@@ -110,18 +110,18 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn run(&self, suite: &Suite, tests: &[&str]) -> Result<Results> {
         match suite {
-            Suite::Guest { program, arch, cpu } => self.guest(program, *arch, cpu),
+            Suite::Guest { program, arch, cpu, cpus } => self.guest(program, *arch, cpu, *cpus),
             Suite::Host => self.host(tests),
         }
     }
 
-    fn guest(&self, program: &str, arch: Arch, cpu: &str) -> Result<Results> {
+    fn guest(&self, program: &str, arch: Arch, cpu: &str, cpus: usize) -> Result<Results> {
         let programs = self.workspace.programs()?;
         let program = programs.find(program)?;
         let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
         let built = builder.build(&[program], arch, Profile::Release)?;
         let elf = built.get(&program.name).context("it does not compile")?;
-        let machine = Machine { limit: LIMIT, ..Machine::with_cpu(cpu) };
+        let machine = Machine { limit: LIMIT, cpus, ..Machine::with_cpu(cpu) };
         let run = qemu::run(elf, &machine, |_| ())?;
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,

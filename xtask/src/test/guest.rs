@@ -16,24 +16,36 @@ use crate::say;
 use crate::workspace::{Kind, Program};
 
 /// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; the newest; more
-/// than 36 address bits; LA57).
-const MATRIX: [(Arch, Profile, &str); 11] = [
-    (Arch::NonPae, Profile::Release, "pentium"),
-    (Arch::NonPae, Profile::Release, "max"),
-    (Arch::Pae, Profile::Release, "max"),
-    (Arch::Pae, Profile::Release, "pentium3"),
-    (Arch::Pae, Profile::Release, "qemu64"),
-    (Arch::Pae, Profile::Release, "qemu32,+pse36"),
-    (Arch::Pae, Profile::Dev, "max"),
-    (Arch::X86_64, Profile::Release, "max,la57=off"),
-    (Arch::X86_64, Profile::Release, "max"),
-    (Arch::X86_64, Profile::Release, "qemu64"),
-    (Arch::X86_64, Profile::Dev, "max"),
+/// than 36 address bits; LA57); each mode on one CPU and on four.
+const MATRIX: [(Arch, Profile, &str, usize); 15] = [
+    (Arch::NonPae, Profile::Release, "pentium", 1),
+    (Arch::NonPae, Profile::Release, "pentium", 4),
+    (Arch::NonPae, Profile::Release, "max", 1),
+    (Arch::Pae, Profile::Release, "max", 1),
+    (Arch::Pae, Profile::Release, "max", 4),
+    (Arch::Pae, Profile::Release, "pentium3", 1),
+    (Arch::Pae, Profile::Release, "qemu64", 1),
+    (Arch::Pae, Profile::Release, "qemu32,+pse36", 1),
+    (Arch::Pae, Profile::Dev, "max", 1),
+    (Arch::X86_64, Profile::Release, "max,la57=off", 1),
+    (Arch::X86_64, Profile::Release, "max,la57=off", 4),
+    (Arch::X86_64, Profile::Release, "max", 1),
+    (Arch::X86_64, Profile::Release, "max", 4),
+    (Arch::X86_64, Profile::Release, "qemu64", 1),
+    (Arch::X86_64, Profile::Dev, "max", 1),
 ];
 
 /// On what the examples run.
-const EXAMPLE_MATRIX: [(Arch, &str); 4] =
-    [(Arch::NonPae, "pentium"), (Arch::Pae, "max"), (Arch::X86_64, "max,la57=off"), (Arch::X86_64, "max")];
+const EXAMPLE_MATRIX: [(Arch, Profile, &str, usize); 8] = [
+    (Arch::NonPae, Profile::Release, "pentium", 1),
+    (Arch::NonPae, Profile::Release, "pentium", 4),
+    (Arch::Pae, Profile::Release, "max", 1),
+    (Arch::Pae, Profile::Release, "max", 4),
+    (Arch::X86_64, Profile::Release, "max,la57=off", 1),
+    (Arch::X86_64, Profile::Release, "max,la57=off", 4),
+    (Arch::X86_64, Profile::Release, "max", 1),
+    (Arch::X86_64, Profile::Release, "max", 4),
+];
 
 /// Boots every test program on every machine of the matrix.
 pub fn tests(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
@@ -50,26 +62,28 @@ pub fn examples(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     if programs.is_empty() {
         bail!("package kernel has no example");
     }
-    boot_all(bare, ledger, &programs, EXAMPLE_MATRIX.map(|(arch, cpu)| (arch, Profile::Release, cpu)))
+    boot_all(bare, ledger, &programs, EXAMPLE_MATRIX)
 }
 
 fn boot_all(
     bare: &Bare,
     ledger: &mut Ledger,
     programs: &[&Program],
-    matrix: impl IntoIterator<Item = (Arch, Profile, &'static str)>,
+    matrix: impl IntoIterator<Item = (Arch, Profile, &'static str, usize)>,
 ) -> Result<()> {
     let builder = bare.builder();
     let mut built: BTreeMap<(Arch, Profile), Built> = BTreeMap::new();
-    for (arch, profile, cpu) in matrix {
+    for (arch, profile, cpu, cpus) in matrix {
         let built = match built.entry((arch, profile)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => entry.insert(builder.build(programs, arch, profile)?),
         };
         for program in programs {
-            let label = format!("{} [{arch}, {}, {cpu}]", program.name, profile.name());
+            let number = if cpus == 1 { String::new() } else { format!(", {cpus} CPUs") };
+            let label = format!("{} [{arch}, {}, {cpu}{number}]", program.name, profile.name());
+            let machine = Machine { cpus, ..Machine::with_cpu(cpu) };
             match built.get(&program.name) {
-                Some(elf) => boot(ledger, &label, elf, &Machine::with_cpu(cpu))?,
+                Some(elf) => boot(ledger, &label, elf, &machine)?,
                 None => ledger.fail(&format!("{label}: does not build")),
             }
         }

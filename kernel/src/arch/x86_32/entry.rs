@@ -3,12 +3,20 @@
 use core::arch::global_asm;
 
 use super::IMAGE_BASE;
-use crate::{boot, paging};
+use crate::{boot, paging, smp};
 
 global_asm!(
     r#"
     .pushsection .text.boot, "ax", @progbits
     .code32
+    .globl ap_start
+ap_start:                                   # another CPU, from its trampoline
+    movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %ebx, %ebx                         # in place of a start info
+
     .globl pvh_start
 pvh_start:
     cli
@@ -38,7 +46,7 @@ pvh_start:
     movl $1, %edi
     .endif
 
-enable_paging:
+enable_paging:                              # all CPUs come here
     movl %cr4, %eax
     orl ${cr4}, %eax
     movl %eax, %cr4
@@ -51,13 +59,29 @@ enable_paging:
     jmp *%eax
 
 upper_half:
-    movl $boot_stack_top, %esp
     xorl %ebp, %ebp
+    testl %esi, %esi
+    jz another
+    movl $boot_stack_top, %esp
     subl $8, %esp
     pushl %edi
     pushl %esi
     call {start}
     ud2
+
+another:
+    xorl %eax, %eax
+    xchgl %eax, ap_stack
+    testl %eax, %eax
+    jz given_up
+    movl %eax, %esp
+    subl $12, %esp
+    call {enter}
+    ud2
+given_up:
+    cli
+    hlt
+    jmp given_up
 
 unfit:                                      # say why, and exit with failure
     movl $(unfit_text - {base}), %esi
@@ -79,5 +103,6 @@ unfit:                                      # say why, and exit with failure
     cr4 = const paging::BOOT_CR4,
     nx = const paging::NX_EXISTS as u32,
     start = sym boot::start,
+    enter = sym smp::enter,
     options(att_syntax)
 );

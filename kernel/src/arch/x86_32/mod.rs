@@ -23,17 +23,27 @@ pub const IMAGE_BASE: usize = DIRECT_MAP_BASE;
 /// The most physical memory that the direct map covers: 896 MiB.
 pub const LOWMEM_LIMIT: usize = 896 << 20;
 
-/// From here up to the window nothing is mapped.
+/// From here up to the CPU's own interrupt controller nothing is mapped.
 pub const FREE_BASE: usize = 0xF800_0000;
 
-/// The first address of highmem's window.
-pub(crate) const WINDOW_BASE: usize = 0xFFC0_0000;
+/// Where the registers of the CPU's own interrupt controller are mapped: a page before the window.
+pub const LAPIC_BASE: usize = 0xFF80_0000;
+
+/// The first address of highmem's window, which ends where the address space does: one comparison tells whether an address is in it.
+pub(crate) const WINDOW_BASE: usize = 0usize.wrapping_sub(crate::paging::TABLE_SPAN);
 
 /// The flags register.
 pub fn flags() -> Flags {
     // SAFETY: reads a register.
     unsafe { x86::bits32::eflags::read() }
 }
+
+/// Nothing to do: the segment has its base in its descriptor.
+///
+/// # Safety
+///
+/// None is needed.
+pub(crate) unsafe fn set_cpu_base(_own: usize) {}
 
 /// A code segment for this mode.
 pub(crate) fn code_segment(segment: DescriptorBuilder) -> DescriptorBuilder {

@@ -5,12 +5,20 @@
 use core::arch::global_asm;
 
 use super::IMAGE_BASE;
-use crate::boot;
+use crate::{boot, smp};
 
 global_asm!(
     r#"
     .pushsection .text.boot, "ax", @progbits
     .code32
+    .globl ap_start
+ap_start:                                   # another CPU, from its trampoline
+    movl $16, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl %eax, %ss
+    xorl %ebx, %ebx                         # in place of a start info
+
     .globl pvh_start
 pvh_start:
     cli
@@ -82,11 +90,26 @@ long_mode:
     jmp *%rax
 
 upper_half:
-    movq $boot_stack_top, %rsp
     xorl %ebp, %ebp
+    testl %esi, %esi
+    jz another
+    movq $boot_stack_top, %rsp
     xchgl %edi, %esi
     call {start}
     ud2
+
+another:
+    xorl %eax, %eax
+    xchgq %rax, ap_stack
+    testq %rax, %rax
+    jz given_up
+    movq %rax, %rsp
+    call {enter}
+    ud2
+given_up:
+    cli
+    hlt
+    jmp given_up
     .popsection
 
     .pushsection .data.boot, "aw", @progbits
@@ -101,5 +124,6 @@ boot_gdt_pointer:
     "#,
     base = const IMAGE_BASE,
     start = sym boot::start,
+    enter = sym smp::enter,
     options(att_syntax)
 );

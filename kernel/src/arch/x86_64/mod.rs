@@ -25,11 +25,24 @@ pub const IMAGE_BASE: usize = 0xFFFF_FFFF_8000_0000;
 /// The most physical memory that the direct map covers: 1 GiB. The rest is highmem, as on a machine of 32 bits.
 pub const LOWMEM_LIMIT: usize = 1 << 30;
 
-/// From here up to the window nothing is mapped.
+/// From here up to the CPU's own interrupt controller nothing is mapped.
 pub const FREE_BASE: usize = 0xFFFF_FFFF_C000_0000;
 
-/// The first address of highmem's window.
-pub(crate) const WINDOW_BASE: usize = 0xFFFF_FFFF_FFC0_0000;
+/// Where the registers of the CPU's own interrupt controller are mapped: a page before the window.
+pub const LAPIC_BASE: usize = 0xFFFF_FFFF_FF80_0000;
+
+/// The first address of highmem's window, which ends where the address space does: one comparison tells whether an address is in it.
+pub(crate) const WINDOW_BASE: usize = 0usize.wrapping_sub(crate::paging::TABLE_SPAN);
+
+/// Has `gs` begin at this address.
+///
+/// # Safety
+///
+/// The CPU's own structure is there, for good.
+pub(crate) unsafe fn set_cpu_base(own: usize) {
+    // SAFETY: by this function's contract.
+    unsafe { x86::msr::wrmsr(x86::msr::IA32_GS_BASE, own as u64) }
+}
 
 /// A code segment for this mode.
 pub(crate) fn code_segment(segment: DescriptorBuilder) -> DescriptorBuilder {
