@@ -143,6 +143,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let Some(elf) = built.get(&program.name) else {
         bail!("{} does not build", program.name);
     };
+    say::note(&format!("program    {}", elf.display()));
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
     let machine = qemu::Machine { memory, cpu, cpus: args.smp.into(), icount: args.icount, limit: args.timeout };
