@@ -18,10 +18,10 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use crate::debug;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
-use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
 use crate::slot::{KmType, Slot};
+use crate::tlb;
 
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
@@ -61,7 +61,8 @@ where
         }
         None => {
             let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
-            map::<K, S>(pfn, Protection { writable, no_execute: K::no_execute(), cache })
+            let global = K::TRANSLATIONS.are_global();
+            map::<K, S>(pfn, Protection { writable, no_execute: K::no_execute(), cache, global })
         }
     };
     KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }
@@ -174,7 +175,7 @@ pub(crate) fn unmap<K: Kernel>(address: usize) {
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
     unsafe {
         K::Paging::clear::<K::Machine>(Window::<K>::entry_of(address));
-        K::Machine::invlpg(address);
+        tlb::forget::<K>(address);
     }
 }
 

@@ -14,9 +14,12 @@
 
 use core::fmt;
 use core::panic::Location;
+use core::sync::atomic::AtomicU32;
+use core::sync::atomic::Ordering::Relaxed;
 
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::paging::Paging;
 use crate::slot::{Group, KmType, KmTypes};
 
@@ -99,6 +102,26 @@ pub enum Report {
         /// What the kernel's accounts say.
         state: State,
     },
+    /// A slot is used with interrupts on, whatever the kernel's accounts say: the processor's interrupt flag is set.
+    InterruptsOn {
+        /// The slot.
+        slot: &'static str,
+        /// The CPU.
+        cpu: usize,
+        /// Who maps.
+        caller: &'static Location<'static>,
+    },
+    /// [`Kernel::cpu`] gives two CPUs one number, or sees one as two.
+    SharedNumber {
+        /// The slot that is to be used.
+        slot: &'static str,
+        /// The number.
+        cpu: usize,
+        /// The ID of the local APIC of the CPU that used it first, and of this one.
+        apics: [u32; 2],
+        /// Who maps or unmaps.
+        caller: &'static Location<'static>,
+    },
     /// [`Kernel::cpu`] is not below [`Kernel::Cpus`].
     NoSuchCpu {
         /// The slot that is to be used.
@@ -110,13 +133,13 @@ pub enum Report {
         /// Who maps or unmaps.
         caller: &'static Location<'static>,
     },
-    /// A mapping ends on another CPU than it began on.
+    /// A mapping ends on another CPU than it began on, or its entry was emptied by somebody else.
     OtherCpu {
         /// The slot.
         slot: &'static str,
         /// Where it ends.
         cpu: usize,
-        /// The address, which is that of another CPU's slot.
+        /// The address, which is that of another CPU's slot, or of a slot that is empty.
         address: usize,
         /// Who mapped, if that is known.
         mapped_by: Option<&'static Location<'static>>,
@@ -142,12 +165,21 @@ impl fmt::Display for Report {
                 };
                 write!(f, "slot {slot} on CPU {cpu} at {caller}: needs {needs}, but this is {state}")
             }
+            Self::InterruptsOn { slot, cpu, caller } => {
+                write!(f, "slot {slot} on CPU {cpu} at {caller}: needs interrupts off, but the interrupt flag is set")
+            }
+            Self::SharedNumber { slot, cpu, apics: [first, this], caller } => {
+                write!(
+                    f,
+                    "slot {slot} at {caller}: `Kernel::cpu` says {cpu} on two CPUs, those with local APIC {first} and {this}"
+                )
+            }
             Self::NoSuchCpu { slot, cpu, cpus, caller } => {
                 write!(f, "slot {slot} at {caller}: `Kernel::cpu` says {cpu}, of {cpus} CPUs")
             }
             Self::OtherCpu { slot, cpu, address, mapped_by } => {
-                write!(f, "slot {slot} on CPU {cpu}: unmaps {address:#x}, which was mapped on another CPU")?;
-                mapped_by.map_or(Ok(()), |place| write!(f, " at {place}"))
+                write!(f, "slot {slot} on CPU {cpu}: unmaps {address:#x}, which is not mapped on this CPU")?;
+                mapped_by.map_or(Ok(()), |place| write!(f, "; it was mapped at {place}"))
             }
             Self::Forgotten { mapping, caller: Some(caller) } => {
                 write!(f, "{mapping}: its guard was forgotten, and the slot is mapped again at {caller}")
@@ -185,11 +217,12 @@ impl fmt::Display for Mapping {
     }
 }
 
-/// What is mapped in the slots of all CPUs, slot by slot.
+/// What is mapped in the slots of all CPUs, slot by slot; of this CPU alone, if each has [its own tables](crate::fixmap::CpuFixmap).
 ///
 /// The entries of other CPUs change while this looks at them: each item was true at one moment, not all at the same.
 pub fn mappings<K: Kernel>() -> impl Iterator<Item = Mapping> {
-    (0..Window::<K>::CPUS).flat_map(|cpu| (0..Window::<K>::SLOTS).filter_map(move |slot| mapping::<K>(cpu, slot)))
+    let cpus = if Window::<K>::OF_ONE_CPU { K::cpu()..K::cpu() + 1 } else { 0..Window::<K>::CPUS_HERE };
+    cpus.flat_map(|cpu| (0..Window::<K>::SLOTS).filter_map(move |slot| mapping::<K>(cpu, slot)))
 }
 
 /// What is mapped in one slot.
@@ -204,15 +237,18 @@ fn mapping<K: Kernel>(cpu: usize, slot: usize) -> Option<Mapping> {
 /// Reports if slot `S` is used where others can come in between.
 #[track_caller]
 pub(crate) fn check_context<K: Kernel, S: KmType>() {
+    let (slot, group, caller) = (S::NAME, S::GROUP, Location::caller());
     if let Some(state) = K::state()
-        && !state.allows(S::GROUP)
+        && !state.allows(group)
     {
-        let (slot, cpu, group, caller) = (S::NAME, K::cpu(), S::GROUP, Location::caller());
-        K::report(&Report::WrongContext { slot, cpu, caller, group, state });
+        K::report(&Report::WrongContext { slot, cpu: K::cpu(), caller, group, state });
+    } else if group == Group::InterruptsOff && K::Machine::interrupts_on() == Some(true) {
+        K::report(&Report::InterruptsOn { slot, cpu: K::cpu(), caller });
     }
 }
 
-/// Reports a CPU that there is not, and ends there: its entries are those of something else.
+/// Reports a CPU that there is not, and ends there: its entries are those of something else. So are those of a CPU whose number
+/// another one uses, but which of them is right, nobody knows.
 #[track_caller]
 pub(crate) fn check_cpu<K: Kernel, S: KmType>(cpu: usize) {
     if cpu >= Window::<K>::CPUS {
@@ -220,11 +256,33 @@ pub(crate) fn check_cpu<K: Kernel, S: KmType>(cpu: usize) {
         K::report(&report);
         panic!("{report}");
     }
+    if let Some(this) = K::Machine::identity()
+        && let Some(first) = first_with_number::<K>(cpu, this)
+    {
+        let report = Report::SharedNumber { slot: S::NAME, cpu, apics: [first, this], caller: Location::caller() };
+        K::report(&report);
+    }
 }
 
-/// Reports if the mapping at `address` ends on another CPU than it began on.
+/// The identity of the CPU that used the number `cpu` first, if that is not `this`.
+///
+/// It is kept in the entry of the page behind the CPU's last slot, which is never mapped, in such a way that the entry stays not
+/// present and is not 0.
+fn first_with_number<K: Kernel>(cpu: usize, this: u32) -> Option<u32> {
+    const SET: u32 = 1 << 31;
+    // SAFETY: I9: an entry of the window. I1: only CPUs with this number write it, and if there are two, this is to find out.
+    let note = unsafe { AtomicU32::from_ptr(Window::<K>::last_fence(cpu).cast()) };
+    match note.compare_exchange(0, this << 1 | SET, Relaxed, Relaxed) {
+        Err(first) if first != this << 1 | SET => Some((first & !SET) >> 1),
+        _ => None,
+    }
+}
+
+/// Reports if the mapping at `address` ends on another CPU than it began on: one whose slot has another address, or is empty.
 pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: usize) {
-    if address != Window::<K>::slot::<S>().0 {
+    let (here, pte) = Window::<K>::slot::<S>();
+    // SAFETY: I1: the caller has the slot's token.
+    if address != here || unsafe { K::Paging::is_empty::<K::Machine>(pte) } {
         let mapped_by = place_of_origin::<K>(Window::<K>::entry_of(address));
         K::report(&Report::OtherCpu { slot: S::NAME, cpu: K::cpu(), address, mapped_by });
     }

@@ -8,17 +8,23 @@
 //! compiled.
 //!
 //! The types say it: [`Fixmap`] is that array, a `static` of the kernel, and can only be made for a kernel whose slots fit.
+//!
+//! There are two layouts. A [`Fixmap`] is shared, and each CPU has a part of it: the tables are linked once, and a CPU has to know its
+//! number to find its slots. A [`CpuFixmap`] belongs to one CPU, which sees it through a top-level table of its own, at the same
+//! virtual addresses as each other CPU sees its own: nothing has to be known, and addresses are constants.
 
 use core::cell::UnsafeCell;
 use core::hint;
 use core::marker::PhantomData;
+use core::ptr;
 
 use const_panic::concat_panic;
 use typenum::Unsigned;
 
 use crate::debug;
 use crate::kernel::Kernel;
-use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
+use crate::page::Pfn;
+use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging, Protection};
 use crate::slot::{KmType, KmTypes};
 
 /// One page table, which only the processor and this crate look into.
@@ -70,23 +76,105 @@ impl<const TABLES: usize> Fixmap<TABLES> {
     }
 }
 
-/// A number of page tables in a row: [`Fixmap`]. Sealed.
+/// The page tables behind one CPU's window, which is at the same virtual addresses on each CPU.
+///
+/// The kernel has one for each CPU, and a top-level table for each CPU, which leads to that CPU's own here and is the same elsewhere.
+/// Code finds the tables of the CPU that it runs on at the window's end: they map themselves there.
+///
+/// ```
+/// # use highmem::{Kernel, Pfn, fixmap::CpuFixmap};
+/// # struct Tables<K>(core::marker::PhantomData<K>);
+/// # impl<K: Kernel<Fixmap = CpuFixmap<1>>> Tables<K> {
+/// /// For `Kernel::fixmap`.
+/// fn fixmap() -> &'static CpuFixmap<1> {
+///     // SAFETY: each CPU calls `init` before it maps anything.
+///     unsafe { CpuFixmap::here::<K>() }
+/// }
+///
+/// fn init(tables: &'static CpuFixmap<1>, frame: Pfn<K::Paging>) {
+///     // (puts `frame` into this CPU's page directory, for `FIXMAP_BASE`)
+///     // SAFETY: the frame is that of the table.
+///     unsafe { tables.map_themselves::<K>([frame]) };
+/// }
+/// # }
+/// ```
+#[repr(transparent)]
+pub struct CpuFixmap<const TABLES: usize>([PageTable; TABLES]);
+
+impl<const TABLES: usize> CpuFixmap<TABLES> {
+    /// Empty tables for a CPU of kernel `K`.
+    ///
+    /// As the value of a `static`, it does not compile if the slots of a CPU do not fit into `TABLES` tables, or if the window is not
+    /// aligned. Elsewhere it panics, and [`kmap_atomic`](crate::kmap_atomic) for such a kernel does not compile.
+    #[track_caller]
+    pub const fn new<K: Kernel<Fixmap = Self>>() -> Self {
+        Window::<K>::check();
+        Self([const { PageTable::empty() }; TABLES])
+    }
+
+    /// The tables, in the order of the addresses that they stand for: for the CPU's page directory.
+    pub const fn tables(&self) -> &[PageTable; TABLES] {
+        &self.0
+    }
+
+    /// Has these tables map themselves at the end of their window, where [`here`](Self::here) finds them: once, before the CPU uses the
+    /// window.
+    ///
+    /// # Safety
+    /// `frames` are those of [`tables`](Self::tables), in their order, and nobody uses the window of these tables yet.
+    pub unsafe fn map_themselves<K: Kernel<Fixmap = Self>>(&'static self, frames: [Pfn<K::Paging>; TABLES]) {
+        let cache = const { K::PAT.index_of(MemoryType::WriteBack) };
+        let (no_execute, global) = (K::no_execute(), K::TRANSLATIONS.are_global());
+        let protection = Protection { writable: true, no_execute, cache, global };
+        let first: *mut <K::Paging as Paging>::Entry = (&raw const *self).cast_mut().cast();
+        for (index, frame) in frames.into_iter().enumerate() {
+            // SAFETY: I9: `new` has checked that there is room behind the slots; nobody else writes there.
+            unsafe {
+                let entry = first.add(Window::<K>::SLOT_ENTRIES + index);
+                K::Paging::set::<K::Machine>(entry, K::Paging::entry(frame.number(), protection));
+            }
+        }
+    }
+
+    /// The tables of the CPU that this code runs on.
+    ///
+    /// # Safety
+    /// This CPU's tables are linked at [`Kernel::FIXMAP_BASE`], and [map themselves](Self::map_themselves).
+    #[inline]
+    pub const unsafe fn here<K: Kernel<Fixmap = Self>>() -> &'static Self {
+        let address = const { K::FIXMAP_BASE + Window::<K>::SLOT_ENTRIES * PAGE_SIZE };
+        // SAFETY: the caller's promise: the tables are there. Their entries are in cells, so it does not matter that they are other
+        // tables on another CPU.
+        unsafe { &*ptr::with_exposed_provenance(address) }
+    }
+}
+
+/// A number of page tables in a row: [`Fixmap`] or [`CpuFixmap`]. Sealed.
 pub trait FixmapTables: sealed::Sealed + Sync + 'static {
     /// How many.
     const TABLES: usize;
+    /// Whether each CPU has its own.
+    const OF_ONE_CPU: bool;
 }
 
 impl<const TABLES: usize> FixmapTables for Fixmap<TABLES> {
     const TABLES: usize = TABLES;
+    const OF_ONE_CPU: bool = false;
+}
+
+impl<const TABLES: usize> FixmapTables for CpuFixmap<TABLES> {
+    const TABLES: usize = TABLES;
+    const OF_ONE_CPU: bool = true;
 }
 
 impl<const TABLES: usize> sealed::Sealed for Fixmap<TABLES> {}
+impl<const TABLES: usize> sealed::Sealed for CpuFixmap<TABLES> {}
 
 mod sealed {
     pub trait Sealed {}
 }
 
-/// The slots of a CPU, each with its name and its virtual address: for reports.
+/// The slots of a CPU, each with its name and its virtual address: for reports. With a [`CpuFixmap`], they are the same for all.
 pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str, usize)> {
     K::KmTypes::NAMES.iter().enumerate().map(move |(slot, &name)| (name, Window::<K>::place(cpu, slot).0))
 }
@@ -96,6 +184,9 @@ pub(crate) struct Window<K>(PhantomData<K>);
 
 impl<K: Kernel> Window<K> {
     pub(crate) const CPUS: usize = <K::Cpus as Unsigned>::USIZE;
+    /// How many CPUs' slots are here.
+    pub(crate) const CPUS_HERE: usize = if Self::OF_ONE_CPU { 1 } else { Self::CPUS };
+    pub(crate) const OF_ONE_CPU: bool = <K::Fixmap as FixmapTables>::OF_ONE_CPU;
     pub(crate) const SLOTS: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
 
     /// With the feature `debug`, there is an unmapped page before each slot, and one behind the last.
@@ -103,7 +194,11 @@ impl<K: Kernel> Window<K> {
     const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES;
     const PAGES_PER_SLOT: usize = if debug::ON { 2 } else { 1 };
 
-    const ENTRIES: usize = <K::Fixmap as FixmapTables>::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
+    const TABLES: usize = <K::Fixmap as FixmapTables>::TABLES;
+    const ENTRIES: usize = Self::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
+
+    /// How many of them are there for slots: the tables of one CPU also map themselves.
+    const SLOT_ENTRIES: usize = if Self::OF_ONE_CPU { Self::ENTRIES - Self::TABLES } else { Self::ENTRIES };
 
     /// I9.
     const CHECKED: () = Self::check();
@@ -118,18 +213,18 @@ impl<K: Kernel> Window<K> {
         if K::FIXMAP_BASE.checked_add(Self::ENTRIES * PAGE_SIZE - 1).is_none() {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " leaves no room for ", Self::ENTRIES, " pages below the end of memory");
         }
-        if Self::CPUS * Self::PAGES_PER_CPU > Self::ENTRIES {
+        if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES {
             concat_panic!(
                 "the fixmap window is too small: ",
-                Self::CPUS,
-                " CPUs x ",
+                Self::CPUS_HERE,
+                display: if Self::OF_ONE_CPU { " CPU x " } else { " CPUs x " },
                 Self::SLOTS,
                 display: if debug::ON { " slots with fences need " } else { " slots need " },
-                Self::CPUS * Self::PAGES_PER_CPU,
+                Self::CPUS_HERE * Self::PAGES_PER_CPU,
                 " page-table entries, and ",
-                <K::Fixmap as FixmapTables>::TABLES,
-                " page table(s) have ",
-                Self::ENTRIES,
+                Self::TABLES,
+                display: if Self::OF_ONE_CPU { " page table(s), which map themselves, have " } else { " page table(s) have " },
+                Self::SLOT_ENTRIES,
             );
         }
     }
@@ -139,7 +234,7 @@ impl<K: Kernel> Window<K> {
     #[track_caller]
     pub(crate) fn slot<S: KmType<Set = K::KmTypes>>() -> (usize, *mut <K::Paging as Paging>::Entry) {
         const { Self::CHECKED };
-        let cpu = K::cpu();
+        let cpu = if Self::OF_ONE_CPU && !debug::ON { 0 } else { K::cpu() };
         if debug::ON {
             debug::check_cpu::<K, S>(cpu);
         }
@@ -154,8 +249,19 @@ impl<K: Kernel> Window<K> {
     /// The address of a slot of a CPU, and its entry.
     #[inline]
     pub(crate) fn place(cpu: usize, slot: usize) -> (usize, *mut <K::Paging as Paging>::Entry) {
-        let page = cpu * Self::PAGES_PER_CPU + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1;
+        let page = Self::first_page(cpu) + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1;
         (K::FIXMAP_BASE + (page << PAGE_SHIFT), Self::first_entry().wrapping_add(page))
+    }
+
+    /// The entry of the last fence of a CPU: the unmapped page behind its last slot.
+    pub(crate) fn last_fence(cpu: usize) -> *mut <K::Paging as Paging>::Entry {
+        Self::first_entry().wrapping_add(Self::first_page(cpu) + Self::PAGES_PER_CPU - 1)
+    }
+
+    /// Where a CPU's part of the window begins.
+    #[inline]
+    fn first_page(cpu: usize) -> usize {
+        if Self::OF_ONE_CPU { 0 } else { cpu * Self::PAGES_PER_CPU }
     }
 
     /// The entry behind an address of the window.

@@ -10,6 +10,7 @@ use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
 use crate::paging::{Paging, Pat};
 use crate::slot::KmTypes;
+use crate::tlb::Translations;
 
 /// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
 ///
@@ -20,16 +21,17 @@ use crate::slot::KmTypes;
 ///
 /// The implementer ticks off:
 ///
-/// The window
+/// The window (for this part, [`selftest`](fn@crate::selftest) looks at what the processor makes of it)
 /// - [ ] The physical addresses of the pages of [`fixmap`](Self::fixmap) stand, in their order and writable, in the page
-///   directory entries for [`FIXMAP_BASE`](Self::FIXMAP_BASE) and what follows, in every address space, before the
-///   first mapping.
+///   directory entries for [`FIXMAP_BASE`](Self::FIXMAP_BASE) and what follows, in every address space (of this CPU, if each CPU
+///   has its own [`fixmap`](Self::fixmap)), before the first mapping.
 /// - [ ] Nobody else writes these entries or uses these virtual addresses.
 /// - [ ] CR0.WP is set. (Without it a read-only mapping is writable.)
 /// - [ ] The register IA32_PAT of each CPU holds [`PAT`](Self::PAT). (A processor has [`Pat::POWER_ON`] if nobody changes it.)
 /// - [ ] The page tables use the format that [`Paging`](Self::Paging) names, and frames beyond what the processor can address
 ///   (MAXPHYADDR) are never made into pages.
-/// - [ ] Translations of one address space are not kept while another is in use: CR4.PCIDE is clear.
+/// - [ ] CR4.PCIDE and CR4.PGE are as [`TRANSLATIONS`](Self::TRANSLATIONS) says, and
+///   [`forget_in_other_spaces`](Self::forget_in_other_spaces), where it is called, does that.
 ///
 /// The CPU
 /// - [ ] [`cpu`](Self::cpu) is below [`Cpus`](Self::Cpus), differs between any two CPUs, and is the same each time on one CPU.
@@ -60,7 +62,8 @@ pub unsafe trait Kernel: Sized + 'static {
     /// The processor: [`X86`](crate::machine::X86).
     type Machine: Machine;
 
-    /// The type of the page-table pages behind the window: [`Fixmap`](crate::Fixmap) with their number.
+    /// The page-table pages behind the window, and how CPUs share them: a [`Fixmap`](crate::Fixmap), of which each CPU has a part, or a
+    /// [`CpuFixmap`](crate::fixmap::CpuFixmap), of which each CPU has its own.
     type Fixmap: FixmapTables;
 
     /// The virtual address of the window's first page; a multiple of what one page table covers (2 MiB with PAE).
@@ -69,14 +72,18 @@ pub unsafe trait Kernel: Sized + 'static {
     /// What the attribute bits of an entry mean: the page attribute table.
     const PAT: Pat = Pat::POWER_ON;
 
+    /// What translations of the window are bound to: PCIDs, and PTI.
+    const TRANSLATIONS: Translations = Translations::Untagged;
+
     /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code. On with
     /// the feature `debug`, unless the kernel says otherwise.
     const FORCE_MAP: bool = debug::ON;
 
-    /// The page-table pages behind the window.
+    /// The page-table pages behind the window: those of this CPU, if each has its own.
     fn fixmap() -> &'static Self::Fixmap;
 
-    /// The number of the CPU that this code runs on. Called with preemption off. Linux: `smp_processor_id()`.
+    /// The number of the CPU that this code runs on. Called with preemption off; with a
+    /// [`CpuFixmap`](crate::fixmap::CpuFixmap), only for reports. Linux: `smp_processor_id()`.
     fn cpu() -> usize;
 
     /// Keeps the running thread on this CPU, and others off it. Linux: `preempt_disable()`.
@@ -118,6 +125,23 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Where the kernel's direct map has this frame: `Some` for lowmem, `None` for highmem. Linux: `page_address()` of a lowmem
     /// page.
     fn direct_map(pfn: Pfn<Self::Paging>) -> Option<NonNull<PageBytes>>;
+
+    /// Sees to it that no translation of the page at `address` is used any more on this CPU under another PCID than the one in use,
+    /// before it is used under that. Called after `invlpg`, and only with [`Translations::Tagged`].
+    ///
+    /// A translation can be tagged with a PCID that was in use while the page was mapped. So a kernel that loads CR3 with preemption on
+    /// only has nothing to do here. Any other runs INVPCID (type 0) for each such PCID, or notes that they are to be flushed when CR3 is
+    /// next loaded with them, as Linux's `invalidate_other_asid()`.
+    #[inline]
+    fn forget_in_other_spaces(address: usize) {
+        let _ = address;
+        const {
+            assert!(
+                !Self::TRANSLATIONS.are_tagged(),
+                "translations are tagged with PCIDs: implement `Kernel::forget_in_other_spaces`"
+            );
+        }
+    }
 
     /// What the kernel's own accounts say about the code that runs now: asked at each mapping with the feature `debug`, to catch
     /// contexts that were entered in the wrong place. `None`: there are no accounts, and nothing is checked.

@@ -14,9 +14,11 @@ pub mod kernel;
 pub mod machine;
 pub mod page;
 pub mod paging;
+pub mod selftest;
 pub mod slot;
 #[cfg(test)]
 mod test_kernel;
+pub mod tlb;
 pub mod view;
 mod volatile;
 
@@ -31,5 +33,6 @@ pub use fixmap::Fixmap;
 pub use kernel::Kernel;
 pub use page::{DeviceFrame, Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;
+pub use selftest::selftest;
 pub use slot::{KmType, KmTypes, Slot, linux};
 pub use view::ViewError;

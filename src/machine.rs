@@ -3,6 +3,15 @@
 //! They are a trait so that the same code runs on the processor ([`X86`]), under a hypervisor that wants to be asked for
 //! each page-table write, and in tests on a machine that writes down what it was asked to do.
 
+use core::arch::asm;
+#[cfg(target_arch = "x86")]
+use core::arch::x86::{__cpuid_count, CpuidResult};
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::{__cpuid_count, CpuidResult};
+
+use x86::controlregs::{Cr0, Cr4, cr0, cr4};
+use x86::msr::{IA32_EFER, IA32_PAT, rdmsr};
+
 /// What a processor reads and writes at once: a whole entry, or half of a PAE entry. Sealed.
 pub trait Word: sealed::Sealed + Copy + Into<u64> {}
 impl Word for u32 {}
@@ -39,11 +48,65 @@ pub unsafe trait Machine: 'static {
     /// # Safety
     /// Runs at privilege level 0.
     unsafe fn invlpg(address: usize);
+
+    /// What the control registers say about paging; `None` where nobody can tell. [`selftest`](mod@crate::selftest) compares it with what
+    /// the kernel promises.
+    ///
+    /// # Safety
+    /// Runs at privilege level 0.
+    unsafe fn registers() -> Option<Registers> {
+        None
+    }
+
+    /// Whether the interrupt flag is set; `None` where nobody can tell. Asked at each mapping with the feature `debug`.
+    fn interrupts_on() -> Option<bool> {
+        None
+    }
+
+    /// A number that no other CPU has: the ID of the local APIC. `None` where nobody can tell. Asked at each mapping with the feature
+    /// `debug`.
+    fn identity() -> Option<u32> {
+        None
+    }
+}
+
+/// What a processor's control registers say about paging.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Registers {
+    /// CR0.WP: the kernel, too, cannot write to pages that are read only (SDM vol. 3, 5.6.1).
+    pub write_protect: bool,
+    /// CR4.PAE.
+    pub pae: bool,
+    /// EFER.LMA: 64-bit mode, or what is compatible with it.
+    pub long_mode: bool,
+    /// EFER.NXE: entries may forbid execution.
+    pub no_execute: bool,
+    /// CR4.PGE: translations may be global (SDM vol. 3, 5.10.2.4).
+    pub global_pages: bool,
+    /// CR4.PCIDE: translations are tagged with the address space that they belong to (SDM vol. 3, 5.10.1).
+    pub pcids: bool,
+    /// IA32_PAT, if the processor has it.
+    pub pat: Option<u64>,
 }
 
 /// The processor that this code runs on.
 #[derive(Clone, Copy, Debug)]
 pub struct X86;
+
+impl X86 {
+    /// How many bits a physical address has here (SDM's MAXPHYADDR). For [`Pfn::within`](crate::Pfn::within).
+    pub fn physical_address_bits() -> u32 {
+        const MAX_EXTENDED: u32 = 0x8000_0000;
+        const ADDRESS_SIZES: u32 = 0x8000_0008;
+        if cpuid(MAX_EXTENDED).eax >= ADDRESS_SIZES {
+            return cpuid(ADDRESS_SIZES).eax & 0xff;
+        }
+        // SDM vol. 3, 5.1.4: 36 with PAE or PSE-36, else 32.
+        const PAE: u32 = 1 << 6;
+        const PSE_36: u32 = 1 << 17;
+        if cpuid(1).edx & (PAE | PSE_36) != 0 { 36 } else { 32 }
+    }
+}
 
 // SAFETY: volatile accesses are neither dropped, merged nor reordered among each other, and x86 has its stores seen by the
 // same CPU's page walker in program order (I10); `invlpg` is volatile assembly that clobbers memory.
@@ -65,24 +128,85 @@ unsafe impl Machine for X86 {
         // SAFETY: I3: the kernel runs at privilege level 0, by the caller's promise.
         unsafe { x86::tlb::flush(address) }
     }
+
+    unsafe fn registers() -> Option<Registers> {
+        const EXTENDED: u32 = 0x8000_0001;
+        const NX_OR_LONG_MODE: u32 = 1 << 20 | 1 << 29;
+        const PAT: u32 = 1 << 16;
+        let has_efer = cpuid(0x8000_0000).eax >= EXTENDED && cpuid(EXTENDED).edx & NX_OR_LONG_MODE != 0;
+        let has_pat = cpuid(1).edx & PAT != 0;
+        // SAFETY: reads registers at privilege level 0, by the caller's promise; those that not each processor has, it has.
+        unsafe {
+            let efer = if has_efer { rdmsr(IA32_EFER) } else { 0 };
+            let (cr0, cr4) = (cr0(), cr4());
+            Some(Registers {
+                write_protect: cr0.contains(Cr0::CR0_WRITE_PROTECT),
+                pae: cr4.contains(Cr4::CR4_ENABLE_PAE),
+                long_mode: efer & 1 << 10 != 0,
+                no_execute: efer & 1 << 11 != 0,
+                global_pages: cr4.contains(Cr4::CR4_ENABLE_GLOBAL_PAGES),
+                pcids: cr4.contains(Cr4::CR4_ENABLE_PCID),
+                pat: has_pat.then(|| rdmsr(IA32_PAT)),
+            })
+        }
+    }
+
+    fn interrupts_on() -> Option<bool> {
+        const INTERRUPT_FLAG: usize = 1 << 9;
+        let flags: usize;
+        // SAFETY: reads the flags, by way of the stack.
+        unsafe {
+            #[cfg(target_arch = "x86")]
+            asm!("pushfd", "pop {}", out(reg) flags, options(preserves_flags));
+            #[cfg(target_arch = "x86_64")]
+            asm!("pushfq", "pop {}", out(reg) flags, options(preserves_flags));
+        }
+        Some(flags & INTERRUPT_FLAG != 0)
+    }
+
+    fn identity() -> Option<u32> {
+        const APIC: u32 = 1 << 9;
+        const TOPOLOGY: u32 = 0xb;
+        // The number of 32 bits, if there is one; else that of 8.
+        if cpuid(0).eax >= TOPOLOGY && cpuid(TOPOLOGY).ebx != 0 {
+            return Some(cpuid(TOPOLOGY).edx);
+        }
+        let features = cpuid(1);
+        (features.edx & APIC != 0).then_some(features.ebx >> 24)
+    }
+}
+
+/// What the processor says about itself, first part of a leaf.
+fn cpuid(leaf: u32) -> CpuidResult {
+    // Safe since Rust 1.94, not before.
+    #[allow(unused_unsafe)]
+    // SAFETY: any processor that this crate is for has the instruction; it changes nothing.
+    unsafe {
+        __cpuid_count(leaf, 0)
+    }
 }
 
 /// A machine for unit tests that does the stores and writes everything down.
 #[cfg(test)]
 pub(crate) mod recorder {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::vec::Vec;
 
-    use super::{Machine, Word};
+    use super::{Machine, Registers, Word};
 
     #[derive(Clone, Copy, PartialEq, Eq, Debug)]
     pub(crate) enum Event {
         Write(usize, u64),
         Invlpg(usize),
+        /// What the kernel does behind `invlpg`, where translations are tagged.
+        OtherSpaces(usize),
     }
 
     std::thread_local! {
         static EVENTS: RefCell<Vec<Event>> = const { RefCell::new(Vec::new()) };
+        pub(crate) static REGISTERS: Cell<Option<Registers>> = const { Cell::new(None) };
+        pub(crate) static INTERRUPTS_ON: Cell<Option<bool>> = const { Cell::new(None) };
+        pub(crate) static IDENTITY: Cell<Option<u32>> = const { Cell::new(None) };
     }
 
     pub(crate) struct Recorder;
@@ -94,6 +218,10 @@ pub(crate) mod recorder {
             f();
             EVENTS.take()
         }
+
+        pub(crate) fn note(event: Event) {
+            EVENTS.with_borrow_mut(|events| events.push(event));
+        }
     }
 
     // SAFETY: I10: does the accesses at once, and no page walker looks on.
@@ -104,13 +232,25 @@ pub(crate) mod recorder {
         }
 
         unsafe fn write<W: Word>(at: *mut W, value: W) {
-            EVENTS.with_borrow_mut(|events| events.push(Event::Write(at as usize, value.into())));
+            Self::note(Event::Write(at as usize, value.into()));
             // SAFETY: I1: only the caller writes this entry.
             unsafe { at.write_volatile(value) }
         }
 
         unsafe fn invlpg(address: usize) {
-            EVENTS.with_borrow_mut(|events| events.push(Event::Invlpg(address)));
+            Self::note(Event::Invlpg(address));
+        }
+
+        unsafe fn registers() -> Option<Registers> {
+            REGISTERS.get()
+        }
+
+        fn interrupts_on() -> Option<bool> {
+            INTERRUPTS_ON.get()
+        }
+
+        fn identity() -> Option<u32> {
+            IDENTITY.get()
         }
     }
 }

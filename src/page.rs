@@ -26,7 +26,7 @@ pub type PageBytes = [u8; PAGE_SIZE];
 ///
 /// let pfn = Pfn::<Pae>::new(0x14_0000)?; // the frame at 5 GiB
 /// assert_eq!(pfn.address(), 5 << 30);
-/// assert!(Pfn::<Pae>::new(1 << 24).is_err()); // 64 GiB: more than an entry can say
+/// assert!(Pfn::<Pae>::new(1 << 32).is_err()); // 16 TiB: never cut to fit
 /// # Ok::<(), highmem::PfnError>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -42,9 +42,30 @@ impl<M: Paging> Pfn<M> {
     /// When the number has more than [`Paging::PFN_BITS`] bits. It is never cut to fit.
     pub const fn new(number: u64) -> Result<Self, PfnError> {
         if number >> M::PFN_BITS != 0 {
-            return Err(PfnError { number, bits: M::PFN_BITS });
+            return Err(PfnError { number, bits: M::PFN_BITS, limit: "this paging mode" });
         }
         Ok(Self { number: number as usize, paging: PhantomData })
+    }
+
+    /// As [`new`](Self::new), for a processor with so many bits of physical address (SDM's MAXPHYADDR;
+    /// [`X86::physical_address_bits`](crate::machine::X86::physical_address_bits)): an entry for a frame beyond has a reserved bit set,
+    /// and using it faults.
+    ///
+    /// ```
+    /// use highmem::{Pfn, paging::Pae};
+    ///
+    /// assert!(Pfn::<Pae>::within(0xff_ffff, 36).is_ok());
+    /// assert!(Pfn::<Pae>::within(0x100_0000, 36).is_err()); // 64 GiB
+    /// ```
+    ///
+    /// # Errors
+    /// When the number is too large for the processor, or for the paging mode.
+    pub const fn within(number: u64, physical_address_bits: u32) -> Result<Self, PfnError> {
+        let bits = physical_address_bits.saturating_sub(PAGE_SHIFT);
+        if bits < M::PFN_BITS && number >> bits != 0 {
+            return Err(PfnError { number, bits, limit: "this processor" });
+        }
+        Self::new(number)
     }
 
     /// The frame that holds the byte at this physical address.
@@ -74,16 +95,18 @@ impl<M> fmt::Debug for Pfn<M> {
     }
 }
 
-/// A page frame number that the paging mode cannot express.
+/// A page frame number that the paging mode, or the processor, cannot express.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PfnError {
     number: u64,
     bits: u32,
+    limit: &'static str,
 }
 
 impl fmt::Display for PfnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "page frame number {:#x} does not fit the {} bits of this paging mode", self.number, self.bits)
+        let Self { number, bits, limit } = self;
+        write!(f, "page frame number {number:#x} does not fit the {bits} bits of {limit}")
     }
 }
 
@@ -401,16 +424,26 @@ mod tests {
 
     #[test]
     fn the_last_frame_fits_and_the_next_does_not() {
-        assert_eq!(Pfn::<Pae>::new(0xff_ffff).unwrap().address(), 0xf_ffff_f000);
-        let error = Pfn::<Pae>::new(0x100_0000).unwrap_err();
-        assert_eq!(error.to_string(), "page frame number 0x1000000 does not fit the 24 bits of this paging mode");
+        assert_eq!(Pfn::<Pae>::new(0xffff_ffff).unwrap().address(), 0xfff_ffff_f000);
+        let error = Pfn::<Pae>::new(0x1_0000_0000).unwrap_err();
+        assert_eq!(error.to_string(), "page frame number 0x100000000 does not fit the 32 bits of this paging mode");
+    }
+
+    #[test]
+    fn a_processor_may_have_fewer_bits_than_the_mode() {
+        assert_eq!(Pfn::<Pae>::within(0xff_ffff, 36), Pfn::new(0xff_ffff));
+        let error = Pfn::<Pae>::within(0x100_0000, 36).unwrap_err();
+        assert_eq!(error.to_string(), "page frame number 0x1000000 does not fit the 24 bits of this processor");
+        let error = Pfn::<Pae>::within(0x1_0000_0000, 52).unwrap_err();
+        assert_eq!(error.to_string(), "page frame number 0x100000000 does not fit the 32 bits of this paging mode");
+        assert!(Pfn::<Pae>::within(1, 0).is_err());
     }
 
     #[test]
     fn a_number_is_an_error_and_not_a_wrap() {
         assert!(Pfn::<Pae>::new(u64::MAX).is_err());
         assert!(Pfn::<Pae>::new(1 << 32).is_err(), "its low 32 bits are a valid number");
-        assert!(Pfn::<Pae>::containing(1 << 36).is_err());
+        assert!(Pfn::<Pae>::containing(1 << 44).is_err());
     }
 
     #[test]

@@ -11,8 +11,10 @@ use std::vec::Vec;
 use typenum::U2;
 
 use crate::debug::{Report, State};
-use crate::machine::recorder::Recorder;
+use crate::fixmap::{CpuFixmap, FixmapTables};
+use crate::machine::recorder::{Event, Recorder};
 use crate::paging::Pae;
+use crate::tlb::Translations;
 use crate::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
 
 pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
@@ -71,21 +73,70 @@ pub(crate) fn entry_address(index: usize) -> usize {
     (&raw const *TABLES.with(|tables| *tables)).addr() + index * size_of::<u64>()
 }
 
-pub(crate) struct TestKernel<const FORCE_MAP: bool, T = linux::Set>(PhantomData<T>);
+/// What is not the same for all kernels.
+pub(crate) trait Variant: 'static {
+    type Fixmap: FixmapTables;
+    const TRANSLATIONS: Translations;
+    fn fixmap() -> &'static Self::Fixmap;
+}
+
+/// Each CPU has a part of one window.
+pub(crate) struct Shared;
+
+impl Variant for Shared {
+    type Fixmap = Fixmap<1>;
+    const TRANSLATIONS: Translations = Translations::Untagged;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        TABLES.with(|tables| *tables)
+    }
+}
+
+/// Each CPU has its own window (here, they are one, and there is one CPU at a time); translations are tagged.
+pub(crate) struct OwnTables;
+
+impl Variant for OwnTables {
+    type Fixmap = CpuFixmap<1>;
+    const TRANSLATIONS: Translations = Translations::Tagged;
+
+    fn fixmap() -> &'static CpuFixmap<1> {
+        // SAFETY: I9: both are one table, and this thread's.
+        unsafe { &*(&raw const *TABLES.with(|tables| *tables)).cast() }
+    }
+}
+
+/// As [`Shared`], with global translations.
+pub(crate) struct GlobalTranslations;
+
+impl Variant for GlobalTranslations {
+    type Fixmap = Fixmap<1>;
+    const TRANSLATIONS: Translations = Translations::Global;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        Shared::fixmap()
+    }
+}
+
+pub(crate) struct TestKernel<const FORCE_MAP: bool, T = linux::Set, V = Shared>(PhantomData<(T, V)>);
 
 // SAFETY: I1: the entries are read by no page walker, and each thread has its own; nothing is preempted or interrupted.
-unsafe impl<const FORCE_MAP: bool, T: KmTypes> Kernel for TestKernel<FORCE_MAP, T> {
+unsafe impl<const FORCE_MAP: bool, T: KmTypes, V: Variant> Kernel for TestKernel<FORCE_MAP, T, V> {
     type Paging = Pae;
     type KmTypes = T;
     type Cpus = U2;
     type Machine = Recorder;
-    type Fixmap = Fixmap<1>;
+    type Fixmap = V::Fixmap;
 
     const FIXMAP_BASE: usize = FIXMAP_BASE;
+    const TRANSLATIONS: Translations = V::TRANSLATIONS;
     const FORCE_MAP: bool = FORCE_MAP;
 
-    fn fixmap() -> &'static Fixmap<1> {
-        TABLES.with(|tables| *tables)
+    fn fixmap() -> &'static V::Fixmap {
+        V::fixmap()
+    }
+
+    fn forget_in_other_spaces(address: usize) {
+        Recorder::note(Event::OtherSpaces(address));
     }
 
     fn cpu() -> usize {

@@ -25,7 +25,7 @@ use crate::sync::IrqLock;
 const ORDERS: usize = 21;
 
 /// One more than the highest number that this paging mode has for a frame: what lies beyond is not used.
-const PFN_END: usize = 1 << Paging::PFN_BITS;
+const PFN_END: usize = if Paging::PFN_BITS < usize::BITS { 1 << Paging::PFN_BITS } else { usize::MAX };
 
 /// Where a frame lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

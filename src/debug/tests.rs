@@ -106,6 +106,7 @@ fn without_the_feature_nothing_is_checked() {
 mod on {
     use super::*;
     use crate::fixmap::slots_of_cpu;
+    use crate::machine::recorder::{IDENTITY, INTERRUPTS_ON};
     use crate::test_kernel::{FIXMAP_BASE, page};
     use crate::{HardIrq, Nmi, PAGE_SIZE, Softirq};
 
@@ -201,9 +202,90 @@ mod on {
         });
         assert_eq!(reports.len(), 1);
         let address = FIXMAP_BASE + page(0, 0) * PAGE_SIZE;
-        let start = std::format!("slot User0 on CPU 1: unmaps {address:#x}, which was mapped on another CPU at ");
+        let start = std::format!(
+            "slot User0 on CPU 1: unmaps {address:#x}, which is not mapped on this CPU; it was mapped at "
+        );
         assert!(reports[0].starts_with(&start) && reports[0].contains(&here!(line)), "{}", reports[0]);
         assert_eq!(mappings::<K>().count(), 0, "the mapping is ended all the same");
+    }
+
+    #[test]
+    fn a_mapping_that_ends_on_another_cpu_with_tables_of_its_own_is_reported() {
+        type K = TestKernel<false, crate::linux::Set, crate::test_kernel::OwnTables>;
+        let reports = reports(|| {
+            // SAFETY: I1: each test is a thread, and enters once at a time.
+            unsafe {
+                Task::<K>::enter(|task| {
+                    let mut atomic = task.atomic();
+                    let guard = kmap_atomic(atomic.slots().user0, frame());
+                    // Another CPU sees its own tables at the same addresses, and there the slot is empty.
+                    crate::atomic::unmap::<K>(guard.address());
+                    drop(guard);
+                });
+            }
+        });
+        assert_eq!(reports.len(), 1, "{reports:#?}");
+        assert!(
+            reports[0].starts_with("slot User0 on CPU 0: unmaps ") && reports[0].contains("not mapped on this CPU")
+        );
+    }
+
+    #[test]
+    fn an_interrupt_flag_that_is_set_is_reported_whatever_the_accounts_say() {
+        INTERRUPTS_ON.set(Some(true));
+        for state in [None, Some(state(Serving::InterruptHandler, [true; 3]))] {
+            STATE.set(state);
+            let mut line = 0;
+            let reports = reports(|| {
+                // SAFETY: I1: a lie, which is what this test is about; nothing is interrupted.
+                unsafe {
+                    HardIrq::<K>::enter(|irq| {
+                        line = line!() + 1;
+                        drop(kmap_atomic(irq.slots().irq0, frame()));
+                    });
+                }
+            });
+            assert_eq!(reports.len(), 1, "{reports:#?}");
+            assert!(
+                reports[0].starts_with("slot Irq0 on CPU 0 at ") && reports[0].contains(&here!(line)),
+                "{}",
+                reports[0]
+            );
+            assert!(reports[0].ends_with("needs interrupts off, but the interrupt flag is set"), "{}", reports[0]);
+        }
+        STATE.set(None);
+        assert_eq!(
+            self::reports(|| task(|task| map(task.atomic().slots().user0))),
+            [""; 0],
+            "others do not need it clear"
+        );
+        INTERRUPTS_ON.set(Some(false));
+        // SAFETY: I1: nothing is interrupted.
+        assert_eq!(self::reports(|| unsafe { HardIrq::<K>::enter(|irq| map(irq.slots().irq0)) }), [""; 0]);
+    }
+
+    #[test]
+    fn two_cpus_with_one_number_are_reported() {
+        let on = |apic, cpu| {
+            IDENTITY.set(Some(apic));
+            CPU.set(cpu);
+            reports(|| task(|task| map(task.atomic().slots().user0)))
+        };
+        assert_eq!(on(0, 0), [""; 0]);
+        assert_eq!(on(7, 1), [""; 0]);
+        assert_eq!(on(0, 0), [""; 0]);
+        let reports = on(7, 0);
+        // At its map, and at its unmap.
+        assert_eq!(reports.len(), 2, "{reports:#?}");
+        assert!(reports[0].starts_with("slot User0 at ") && reports[0].contains(file!()), "{}", reports[0]);
+        assert!(
+            reports[0].ends_with("`Kernel::cpu` says 0 on two CPUs, those with local APIC 0 and 7"),
+            "{}",
+            reports[0]
+        );
+        assert_eq!(mappings::<K>().count(), 0, "what remembers them is no mapping");
+        IDENTITY.set(None);
+        CPU.set(0);
     }
 
     #[test]

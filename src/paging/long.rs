@@ -15,6 +15,8 @@ impl super::sealed::Sealed for Long {}
 impl Paging for Long {
     const PFN_BITS: u32 = 40;
     const ENTRIES_PER_TABLE: usize = 512;
+    const PAE: bool = true;
+    const LONG_MODE: bool = true;
     type Entry = PTEntry;
 
     #[inline]
@@ -54,8 +56,10 @@ mod tests {
     use crate::paging::PatIndex;
     use x86::bits64::paging::PTFlags;
 
-    const RW_NX: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
-    const RO_X: Protection = Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK };
+    const RW_NX: Protection =
+        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
+    const RO_X: Protection =
+        Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK, global: false };
 
     #[test]
     fn an_entry_reaches_all_frames() {

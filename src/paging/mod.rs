@@ -26,6 +26,8 @@ pub use pat::{MemoryType, Pat, PatIndex};
 use core::fmt::Debug;
 use core::hash::Hash;
 
+use x86::bits32::paging::PTFlags;
+
 use crate::machine::Machine;
 
 /// The size of a page and of a page frame, in bytes.
@@ -44,6 +46,18 @@ pub struct Protection {
     pub no_execute: bool,
     /// How the processor caches the page.
     pub cache: PatIndex,
+    /// The translation belongs to every address space (with CR4.PGE set: SDM vol. 3, 5.10.2.4).
+    pub global: bool,
+}
+
+impl Protection {
+    /// What an entry of the window says about its mapping, whatever is mapped: the bits of an entry that PAE, 64-bit and plain 32-bit
+    /// paging have at the same places. Accessed and dirty are set, so that the processor need not write the entry on first use.
+    fn bits(self) -> u32 {
+        let allowed = if self.writable { PTFlags::RW | PTFlags::D } else { PTFlags::empty() };
+        let global = u32::from(self.global) << PTFlags::G.bits().trailing_zeros();
+        (PTFlags::P | PTFlags::A | allowed).bits() | global | self.cache.bits()
+    }
 }
 
 /// A paging mode: the format of its entries and how they are written. Sealed: [`NonPae`], [`Pae`], and
@@ -54,6 +68,12 @@ pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
 
     /// How many entries one page table holds.
     const ENTRIES_PER_TABLE: usize;
+
+    /// Whether CR4.PAE is set in this mode.
+    const PAE: bool;
+
+    /// Whether EFER.LMA is set in this mode.
+    const LONG_MODE: bool;
 
     /// One entry, as it lies in memory.
     type Entry: Copy;

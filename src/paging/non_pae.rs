@@ -1,6 +1,6 @@
 //! 32-bit paging without PAE: 4-byte entries, written at once (SDM vol. 3, 5.3).
 
-use x86::bits32::paging::{PTEntry, PTFlags};
+use x86::bits32::paging::PTEntry;
 
 use super::{PAGE_SHIFT, Paging, Protection};
 use crate::machine::Machine;
@@ -14,16 +14,13 @@ impl super::sealed::Sealed for NonPae {}
 impl Paging for NonPae {
     const PFN_BITS: u32 = 20;
     const ENTRIES_PER_TABLE: usize = 1024;
+    const PAE: bool = false;
+    const LONG_MODE: bool = false;
     type Entry = PTEntry;
 
     #[inline]
     fn entry(pfn: usize, protection: Protection) -> PTEntry {
-        let allowed = if protection.writable {
-            PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D
-        } else {
-            PTFlags::P | PTFlags::A
-        };
-        PTEntry((pfn as u32) << PAGE_SHIFT | allowed.bits() | protection.cache.bits())
+        PTEntry((pfn as u32) << PAGE_SHIFT | protection.bits())
     }
 
     #[inline]
@@ -58,8 +55,10 @@ mod tests {
     use crate::machine::recorder::{Event::*, Recorder};
     use crate::paging::{MemoryType, Pat, PatIndex};
 
-    const READ_WRITE: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
-    const READ_ONLY: Protection = Protection { writable: false, no_execute: true, cache: PatIndex::WRITE_BACK };
+    const READ_WRITE: Protection =
+        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
+    const READ_ONLY: Protection =
+        Protection { writable: false, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
 
     #[test]
     fn an_entry_has_no_bit_against_execution() {

@@ -5,9 +5,11 @@ use x86::bits64::paging::{PTEntry, PTFlags};
 use super::{PAGE_SHIFT, Paging, Protection};
 use crate::machine::Machine;
 
-/// 32-bit paging with physical-address extension: 512 entries of 8 bytes a table, frames up to 64 GiB.
+/// 32-bit paging with physical-address extension: 512 entries of 8 bytes a table, frames up to 16 TiB.
 ///
-/// Linux stops at the same 36 physical-address bits (`MAX_PHYSMEM_BITS` of its 32-bit PAE kernels).
+/// Linux stops at the same 44 physical-address bits: a frame number is one 32-bit word (`__PHYSICAL_MASK_SHIFT` of its 32-bit PAE
+/// kernels). The first processors with PAE had 36, and how many this one has says
+/// [`X86::physical_address_bits`](crate::machine::X86::physical_address_bits).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Pae;
 
@@ -18,8 +20,10 @@ const HIGH: usize = 1;
 impl super::sealed::Sealed for Pae {}
 
 impl Paging for Pae {
-    const PFN_BITS: u32 = 24;
+    const PFN_BITS: u32 = 32;
     const ENTRIES_PER_TABLE: usize = 512;
+    const PAE: bool = true;
+    const LONG_MODE: bool = false;
     type Entry = PTEntry;
 
     #[inline]
@@ -71,12 +75,9 @@ impl Paging for Pae {
 /// The entry of 8 bytes that maps frame `pfn`: the same with PAE and in 64-bit mode.
 #[inline]
 pub(super) fn wide_entry(pfn: usize, protection: Protection) -> PTEntry {
-    // Accessed and dirty are set here, so that the processor need not write the entry on first use.
-    let allowed =
-        if protection.writable { PTFlags::P | PTFlags::A | PTFlags::RW | PTFlags::D } else { PTFlags::P | PTFlags::A };
     // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
     let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
-    PTEntry((pfn as u64) << PAGE_SHIFT | allowed.bits() | no_execute | u64::from(protection.cache.bits()))
+    PTEntry((pfn as u64) << PAGE_SHIFT | u64::from(protection.bits()) | no_execute)
 }
 
 /// What an entry of 8 bytes maps: the reverse of [`wide_entry`].
@@ -91,8 +92,10 @@ mod tests {
     use crate::machine::recorder::{Event::*, Recorder};
     use crate::paging::{MemoryType, Pat, PatIndex};
 
-    const RW_NX: Protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
-    const RO_X: Protection = Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK };
+    const RW_NX: Protection =
+        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
+    const RO_X: Protection =
+        Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK, global: false };
 
     #[test]
     fn an_entry_above_4_gib_uses_both_halves() {

@@ -12,6 +12,8 @@ struct Pse36;
 impl Paging for Pse36 {
     const PFN_BITS: u32 = 24;
     const ENTRIES_PER_TABLE: usize = 1024;
+    const PAE: bool = false;
+    const LONG_MODE: bool = false;
     type Entry = u32;
     fn entry(pfn: usize, _: Protection) -> u32 {
         pfn as u32
@@ -27,5 +29,5 @@ impl Paging for Pse36 {
 }
 
 fn main() {
-    assert_eq!(<Pae as Paging>::PFN_BITS, 24);
+    assert_eq!(<Pae as Paging>::PFN_BITS, 32);
 }

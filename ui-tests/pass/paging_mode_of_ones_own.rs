@@ -5,5 +5,5 @@ use highmem::paging::Paging;
 use prelude::*;
 
 fn main() {
-    assert_eq!(<Pae as Paging>::PFN_BITS, 24);
+    assert_eq!(<Pae as Paging>::PFN_BITS, 32);
 }
