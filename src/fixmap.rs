@@ -210,7 +210,7 @@ impl<K: Kernel> Window<K> {
         if !K::FIXMAP_BASE.is_multiple_of(span) {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " is not a multiple of what one page table covers, ", {#X}: span);
         }
-        if K::FIXMAP_BASE.checked_add(Self::ENTRIES * PAGE_SIZE - 1).is_none() {
+        if K::FIXMAP_BASE.checked_add((Self::ENTRIES * PAGE_SIZE).saturating_sub(1)).is_none() {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " leaves no room for ", Self::ENTRIES, " pages below the end of memory");
         }
         if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES {
