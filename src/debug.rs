@@ -17,6 +17,8 @@ use core::panic::Location;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
+use typenum::Unsigned;
+
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
@@ -280,18 +282,19 @@ fn first_with_number<K: Kernel>(cpu: usize, this: u32) -> Option<u32> {
 
 /// Reports if the mapping at `address` ends on another CPU than it began on: one whose slot has another address, or is empty.
 pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: usize) {
-    let (here, pte) = Window::<K>::slot::<S>();
-    // SAFETY: I1: the caller has the slot's token.
+    let (cpu, pte) = (K::cpu(), Window::<K>::entry_of(address));
+    let here = Window::<K>::place(cpu.min(Window::<K>::CPUS), <S::Index as Unsigned>::USIZE).0;
+    // SAFETY: I1: the caller has the token of the slot that was mapped.
     if address != here || unsafe { K::Paging::is_empty::<K::Machine>(pte) } {
-        let mapped_by = place_of_origin::<K>(Window::<K>::entry_of(address));
-        K::report(&Report::OtherCpu { slot: S::NAME, cpu: K::cpu(), address, mapped_by });
+        let mapped_by = place_of_origin::<K>(pte);
+        K::report(&Report::OtherCpu { slot: S::NAME, cpu, address, mapped_by });
     }
 }
 
 /// Reports what is still mapped in slot `S` of this CPU, which is to be mapped again.
 #[track_caller]
 pub(crate) fn report_forgotten<K: Kernel, S: KmType<Set = K::KmTypes>>() {
-    if let Some(mapping) = mapping::<K>(K::cpu(), <S::Index as typenum::Unsigned>::USIZE) {
+    if let Some(mapping) = mapping::<K>(K::cpu(), <S::Index as Unsigned>::USIZE) {
         K::report(&Report::Forgotten { mapping, caller: Some(Location::caller()) });
     }
 }
