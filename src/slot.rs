@@ -116,8 +116,12 @@ pub struct Slot<'cx, K, S> {
     _cpu: StaysHere,
     /// As long as the borrow of the context.
     context: PhantomData<&'cx mut ()>,
-    types: PhantomData<fn() -> (K, S)>,
+    types: Invariant<(K, S)>,
 }
+
+/// Of no use for a subtype of `T`: that one kernel's type is a subtype of another's (`K<for<'a> fn(&'a u8)>` of
+/// `K<fn(&'static u8)>`) does not make its tokens those of the other (I1).
+type Invariant<T> = PhantomData<fn(T) -> T>;
 
 impl<K, S> Slot<'_, K, S> {
     /// # Safety
