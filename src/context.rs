@@ -104,6 +104,7 @@ entry_context! {
     /// # Safety
     /// - [ ] The CPU serves a softirq: it cannot be preempted, and no second softirq begins on this CPU before `f` returns.
     /// - [ ] [`Kernel::bh_disable`] keeps softirqs from beginning on this CPU.
+    /// - [ ] Interrupts are on: whoever has turned them off may have their slots in use, and a softirq can turn them off as well.
     , slots SoftirqsOff
 }
 

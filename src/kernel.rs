@@ -41,6 +41,8 @@ use crate::tlb::Translations;
 ///   on this CPU.
 /// - [ ] After [`irq_save`](Self::irq_save), no maskable interrupt is served on this CPU until the matching
 ///   [`irq_restore`](Self::irq_restore).
+/// - [ ] These three nest without end, since safe code can forget a context: a count that has no next number stays where it is for
+///   good, or stops the machine, but does not begin again at zero.
 /// - [ ] Nothing that safe code can do runs borrowed code on another CPU, or lends it to another thread, without `&mut Task`: the
 ///   bytes of an atomic mapping are borrowed from it, and another CPU would keep its translation.
 /// - [ ] Nothing else that safe code can do ends these states early. (Lock guards that restore a saved interrupt flag can be

@@ -123,6 +123,24 @@ pub fn number() -> usize {
     number
 }
 
+/// One more reason in a count of reasons. A count at its end stays there: so many contexts were forgotten that what they keep off
+/// stays off.
+#[inline]
+pub(crate) fn one_more(count: &AtomicU32) {
+    count.store(count.load(Relaxed).saturating_add(1), Relaxed);
+}
+
+/// One less, and how many are left.
+#[inline]
+pub(crate) fn one_less(count: &AtomicU32) -> u32 {
+    let left = match count.load(Relaxed) {
+        u32::MAX => u32::MAX,
+        reasons => reasons - 1,
+    };
+    count.store(left, Relaxed);
+    left
+}
+
 /// One more reason not to switch to another thread.
 #[inline]
 pub(crate) fn preempt_disable() {

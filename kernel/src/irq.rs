@@ -44,20 +44,17 @@ pub(crate) fn save() -> bool {
     let were_on = enabled();
     disable();
     let cpu = cpu::this();
-    let count = cpu.irqs_off.load(Relaxed);
-    if count == 0 {
+    if cpu.irqs_off.load(Relaxed) == 0 {
         cpu.irqs_were_on.store(were_on, Relaxed);
     }
-    cpu.irqs_off.store(count + 1, Relaxed);
+    cpu::one_more(&cpu.irqs_off);
     were_on
 }
 
 /// Ends a [`save`]; the last one turns interrupts on if they were on before the first.
 pub(crate) fn restore() {
     let cpu = cpu::this();
-    let count = cpu.irqs_off.load(Relaxed) - 1;
-    cpu.irqs_off.store(count, Relaxed);
-    if count == 0 && cpu.irqs_were_on.load(Relaxed) {
+    if cpu::one_less(&cpu.irqs_off) == 0 && cpu.irqs_were_on.load(Relaxed) {
         enable();
     }
 }

@@ -29,12 +29,12 @@ pub fn raise() {
 
 /// Keeps softirqs out until the matching [`enable`].
 pub(crate) fn disable() {
-    cpu::this().softirqs_off.fetch_add(1, Relaxed);
+    cpu::one_more(&cpu::this().softirqs_off);
 }
 
 /// Ends the matching [`disable`].
 pub(crate) fn enable() {
-    cpu::this().softirqs_off.fetch_sub(1, Relaxed);
+    cpu::one_less(&cpu::this().softirqs_off);
     // With interrupts off, the next interrupt sees to it.
     if irq::enabled() && !irq::in_interrupt() {
         irq::with_disabled(run_pending);
@@ -59,5 +59,5 @@ pub(crate) fn run_pending() {
         irq::save();
         cpu::this().in_softirq.store(false, Relaxed);
     }
-    cpu::this().softirqs_off.fetch_sub(1, Relaxed);
+    cpu::one_less(&cpu::this().softirqs_off);
 }
