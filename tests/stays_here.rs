@@ -1,0 +1,147 @@
+//! What no token, context or guard may be (I2): sent or lent to another CPU, copied, or made of nothing. And what they take: no
+//! memory.
+//!
+//! Checked when this is compiled.
+
+use core::marker::PhantomData;
+use std::ptr::NonNull;
+
+use highmem::context::{AtomicDeeper, SoftirqDeeper};
+use highmem::paging::{NonPae, Pae};
+use highmem::{
+    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, KmapAtomic, Nmi, PageBytes, Pfn,
+    SharedFrame, Slot, Softirq, Task, linux,
+};
+use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert_eq};
+
+/// A set of slot types with all groups.
+mod all_groups {
+    highmem::km_types! {
+        pub mod km {
+            atomic { a: A }
+            softirq { b: B }
+            irqsoff { c: C }
+            nmi { d: D }
+        }
+    }
+}
+use all_groups::km;
+
+/// A kernel that is only named. All of it could go to another CPU, so what does not has a reason of its own.
+struct Named<T>(PhantomData<T>);
+assert_impl_all!(Named<km::Set>: Send, Sync, Unpin);
+
+// SAFETY: no context of this kernel is entered, so nothing is mapped.
+unsafe impl<T: KmTypes> Kernel for Named<T> {
+    type Paging = Pae;
+    type KmTypes = T;
+    type Cpus = typenum::U1;
+    type Machine = highmem::machine::X86;
+    type Fixmap = Fixmap<1>;
+    const FIXMAP_BASE: usize = 0xffc0_0000;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        unreachable!("nothing is mapped")
+    }
+    fn cpu() -> usize {
+        unreachable!("nothing is mapped")
+    }
+    fn preempt_disable() {}
+    unsafe fn preempt_enable() {}
+    fn irq_save() -> bool {
+        true
+    }
+    unsafe fn irq_restore(_were_on: bool) {}
+    fn no_execute() -> bool {
+        true
+    }
+    fn direct_map(_pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+        None
+    }
+}
+
+/// A value of this type cannot leave its CPU, and there is no second one.
+macro_rules! stays_here {
+    ($($type:ty),* $(,)?) => {$(
+        assert_not_impl_any!($type: Send, Sync, Clone, Copy, Default, zerocopy::FromZeros, zerocopy::Immutable);
+        // A shared borrow is no better than the value.
+        assert_not_impl_any!(&'static $type: Send, Sync);
+        assert_not_impl_any!(&'static mut $type: Send, Sync, Clone, Copy);
+    )*};
+}
+
+/// As [`stays_here`], and it takes no memory.
+macro_rules! stays_here_and_is_empty {
+    ($($type:ty),* $(,)?) => {$(
+        stays_here!($type);
+        const_assert_eq!(size_of::<$type>(), 0);
+        const_assert_eq!(align_of::<$type>(), 1);
+    )*};
+}
+
+/// All of a set: its tokens, their structures and the contexts that hand them out.
+macro_rules! set {
+    ($module:path, structures $($tokens:ident)*, tokens $($slot:ident)*) => {
+        const _: () = {
+            use $module as km;
+            type K = Named<km::Set>;
+            stays_here_and_is_empty!(
+                Task<'static, K>,
+                Atomic<'static, K>,
+                BhOff<'static, K>,
+                Softirq<'static, K>,
+                HardIrq<'static, K>,
+                Nmi<'static, K>,
+                AtomicDeeper<'static, K>,
+                SoftirqDeeper<'static, K>,
+                $(km::$tokens<'static, K>,)*
+            );
+            stays_here!(IrqsOff<'static, K>);
+            const_assert_eq!(size_of::<IrqsOff<'static, K>>(), size_of::<bool>());
+            $(
+                stays_here_and_is_empty!(Slot<'static, K, km::$slot>);
+                guards!(K, km::$slot, Frame<Pae>, SharedFrame<Pae>, DeviceFrame<Pae>);
+            )*
+        };
+    };
+}
+
+/// The guards of a slot, with owned and with borrowed pages, each of which could be sent.
+macro_rules! guards {
+    ($kernel:ty, $slot:ty, $($page:ty),*) => {$(
+        assert_impl_all!($page: Send, Sync);
+        assert_not_impl_any!($page: Clone, Copy, Default, zerocopy::FromZeros);
+        stays_here!(
+            KmapAtomic<'static, $kernel, $slot, $page>,
+            KmapAtomic<'static, $kernel, $slot, &'static $page>,
+            KmapAtomic<'static, $kernel, $slot, &'static mut $page>,
+        );
+        const_assert_eq!(size_of::<KmapAtomic<'static, $kernel, $slot, &'static $page>>(), 2 * size_of::<usize>());
+    )*};
+}
+
+// Without slots for NMIs, their structure holds nothing that could matter.
+set!(linux, structures AtomicSlots SoftirqSlots IrqsOffSlots, tokens
+    User0 User1 Pte0 Pte1 SkbSunrpcData
+    SkbDataSoftirq Softirq0 Softirq1
+    BounceRead BioSrcIrq BioDstIrq Irq0 Irq1);
+set!(km, structures AtomicSlots SoftirqSlots IrqsOffSlots NmiSlots, tokens A B C D);
+
+// A frame number is only a number: it is not the frame.
+assert_impl_all!(Pfn<Pae>: Send, Sync, Copy);
+assert_not_impl_any!(Pfn<Pae>: highmem::Page, Default);
+assert_not_impl_any!(Pfn<NonPae>: highmem::Page, Into<Pfn<Pae>>);
+
+/// All slot types of a set are asserted above.
+#[test]
+fn no_slot_type_is_left_out() {
+    assert_eq!(
+        linux::Set::NAMES.join(" "),
+        concat!(
+            "User0 User1 Pte0 Pte1 SkbSunrpcData ",
+            "SkbDataSoftirq Softirq0 Softirq1 ",
+            "BounceRead BioSrcIrq BioDstIrq Irq0 Irq1"
+        )
+    );
+    assert_eq!(km::Set::NAMES.join(" "), "A B C D");
+}
