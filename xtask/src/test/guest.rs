@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use super::lines::Budget;
+use super::reach;
 use super::{Bare, Ledger};
 use crate::arch::Arch;
 use crate::bare::{Built, Profile};
@@ -46,6 +47,9 @@ const EXAMPLE_MATRIX: [(Arch, Profile, &str, usize); 8] = [
     (Arch::X86_64, Profile::Release, "max", 1),
     (Arch::X86_64, Profile::Release, "max", 4),
 ];
+
+/// The benchmark that is not measured but looked at.
+const HOT_PATH: &str = "hot_path";
 
 /// Boots every test program on every machine of the matrix.
 pub fn tests(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
@@ -132,6 +136,10 @@ fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], arch: Arch) 
             ledger.fail(&format!("{name}: does not build"));
             continue;
         };
+        if program.name == HOT_PATH {
+            hot_path(ledger, name, elf)?;
+            continue;
+        }
         say::note(&format!("{name} on {machine}, twice"));
         let first = qemu::run(elf, &machine, say::guest)?;
         let second = qemu::run(elf, &machine, |_| ())?;
@@ -149,6 +157,20 @@ fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], arch: Arch) 
             let what = format!("{name}: {} measured {}, limit {}", budget.name, budget.measured, budget.limit);
             if budget.measured <= budget.limit { ledger.pass(&what) } else { ledger.fail(&what) }
         }
+    }
+    Ok(())
+}
+
+/// Looks for panics, and for any other call, in the code of the hot path.
+fn hot_path(ledger: &mut Ledger, name: &str, elf: &Path) -> Result<()> {
+    let probes = reach::probes(elf)?;
+    if probes.is_empty() {
+        bail!("{name}: there is no function to look at");
+    }
+    for probe in probes {
+        let reached: Vec<String> = probe.reached.into_iter().collect();
+        let what = format!("{name}: {} reaches {}", probe.name, reached.join(", "));
+        if probe.right { ledger.pass(&what) } else { ledger.fail(&what) }
     }
     Ok(())
 }

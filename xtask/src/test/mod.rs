@@ -5,6 +5,7 @@ mod guest;
 mod host;
 mod ledger;
 pub mod lines;
+mod reach;
 mod ui;
 
 use anyhow::Result;
@@ -35,7 +36,7 @@ pub enum Step {
     Qemu,
     /// The examples pass on bare metal, and mistakes in calling them end in clear errors
     Examples,
-    /// The benchmarks stay within their budgets, exactly the same in two runs
+    /// The benchmarks stay within their budgets, exactly the same in two runs, and the hot path reaches no panic
     Cost,
     /// Each deliberate bug is caught by the test that is there to catch it
     Sabotage,
