@@ -2,9 +2,13 @@
 //!
 //! Each case of `ui-tests/fail` has the compiler's message beside it, and a twin of the same name in `ui-tests/pass` that does
 //! the same thing right, so that it fails for the reason it states. `TRYBUILD=overwrite` records the messages anew.
+//!
+//! Each program of `ui-tests/attacks` tries to get around the types in safe code. Its lines that end in `// attack` are the
+//! attempt: without them it must compile and run, with them it must not compile.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// The compiler whose messages are recorded.
@@ -25,21 +29,47 @@ fn misuse_does_not_compile_and_use_does() {
     let cases = trybuild::TestCases::new();
     cases.pass("ui-tests/pass/*.rs");
     cases.compile_fail("ui-tests/fail/*.rs");
+    cases.pass(without_the_attacks().join("*.rs"));
+    cases.compile_fail("ui-tests/attacks/*.rs");
+}
+
+/// Writes the programs of `ui-tests/attacks` without their attacks, and says where.
+fn without_the_attacks() -> PathBuf {
+    let ui_tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests");
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let directory = target.join("attacks");
+    if directory.exists() {
+        fs::remove_dir_all(&directory).expect("the programs of the last run can go");
+    }
+    fs::create_dir_all(&directory).expect("a directory can be made");
+    fs::copy(ui_tests.join("prelude.rs"), target.join("prelude.rs")).expect("the prelude is there");
+    for name in names("attacks", "rs") {
+        let file = format!("{name}.rs");
+        let program = fs::read_to_string(ui_tests.join("attacks").join(&file)).expect("a program is text");
+        let (attacks, rest): (Vec<&str>, Vec<&str>) = program.lines().partition(|line| line.ends_with(" // attack"));
+        assert!(!attacks.is_empty(), "{file} has no line that ends in `// attack`");
+        fs::write(directory.join(&file), rest.join("\n")).expect("a program can be written");
+    }
+    directory
 }
 
 #[test]
 fn each_misuse_has_a_passing_twin_and_a_recorded_message() {
-    let names = |directory: &str, extension: &str| -> BTreeSet<String> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests").join(directory);
-        let files = directory.read_dir().expect("the directory is there");
-        let paths = files.map(|file| file.expect("a file of the directory").path());
-        let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-        paths.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
-    };
     let misuses = names("fail", "rs");
     assert!(!misuses.is_empty());
     assert_eq!(misuses, names("pass", "rs"));
     assert_eq!(misuses, names("fail", "stderr"));
+    assert!(!names("attacks", "rs").is_empty());
+    assert_eq!(names("attacks", "rs"), names("attacks", "stderr"));
+}
+
+/// The names of the files of a directory of `ui-tests`.
+fn names(directory: &str, extension: &str) -> BTreeSet<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests").join(directory);
+    let files = directory.read_dir().expect("the directory is there");
+    let paths = files.map(|file| file.expect("a file of the directory").path());
+    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
+    paths.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
 }
 
 #[test]
