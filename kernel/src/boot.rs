@@ -14,7 +14,7 @@ use highmem::PAGE_SIZE;
 
 use crate::arch::IMAGE_BASE;
 use crate::kmap::Task;
-use crate::{console, cpu, exit, frames, heap, idt, irq, kmap, memory, paging, pic, pvh, smp, timer};
+use crate::{console, cpu, exit, frames, heap, idt, irq, memory, paging, pic, pvh, smp, timer, window};
 
 global_asm!(
     r#"
@@ -91,7 +91,7 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     memory::init(unsafe { pvh::memory_map(start_info) });
     // SAFETY: once, early, on the boot tables; `has_nx` says whether EFER.NXE was set.
     unsafe { paging::init(has_nx, memory::map()) };
-    kmap::init();
+    window::link();
     heap::init();
     frames::init(memory::map());
     pic::init();

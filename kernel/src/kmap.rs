@@ -11,12 +11,12 @@ use core::sync::atomic::Ordering::Relaxed;
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::machine::X86;
-use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
+use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
 use typenum::U4;
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
-use crate::{arch, cpu, irq, softirq};
+use crate::{arch, cpu, irq, softirq, window};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
@@ -39,11 +39,8 @@ pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
 /// Promises of this kernel that `highmem` found broken, with the feature `debug`.
 static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
-/// The page tables behind the window.
-static FIXMAP: Fixmap<1> = Fixmap::new::<ExampleKernel>();
-
 // SAFETY: the checklist of `Kernel`.
-// The window: `init` links its one table before the first thread runs, there is one address space, and nobody else uses
+// The window: `window::link` links its tables before the first thread runs, there is one address space, and nobody else uses
 // these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
 // The CPU: each has one thread, which stays there, and a number of its own, which `cpu` gives it before its first thread. Softirqs and
 // interrupts are kept out as their modules say, and both count. `smp::run_on_all` takes `&mut Task`.
@@ -53,13 +50,13 @@ unsafe impl Kernel for ExampleKernel {
     type KmTypes = linux::Set;
     type Cpus = U4;
     type Machine = X86;
-    type Fixmap = Fixmap<1>;
+    type Fixmap = window::Tables;
 
     const FIXMAP_BASE: usize = arch::WINDOW_BASE;
 
     #[inline]
-    fn fixmap() -> &'static Fixmap<1> {
-        &FIXMAP
+    fn fixmap() -> &'static window::Tables {
+        window::fixmap()
     }
 
     #[inline]
@@ -134,7 +131,7 @@ pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
     slots_of_cpu::<ExampleKernel>(cpu::number())
 }
 
-/// The page-table entry behind an address of the window, as it lies in memory.
+/// The page-table entry behind an address of the window, as it lies in memory: that of this CPU, where each has its own.
 ///
 /// # Panics
 ///
@@ -142,7 +139,7 @@ pub fn slots() -> impl Iterator<Item = (&'static str, usize)> {
 pub fn entry(address: usize) -> u64 {
     let mut slots = (0..cpu::MAX).flat_map(slots_of_cpu::<ExampleKernel>);
     assert!(slots.any(|(_, slot)| slot == address), "{address:#x} is not the address of a slot");
-    let first = (&raw const FIXMAP).cast::<paging::Raw>();
+    let first = window::first_table(cpu::number()).cast::<paging::Raw>();
     // SAFETY: within the table. The load is volatile, as those of the processor's own walks are.
     unsafe { paging::read(first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE)) }
 }
@@ -155,13 +152,4 @@ pub fn take_reports() -> Vec<String> {
 /// How many reasons there are not to switch to another thread.
 pub fn preempt_count() -> u32 {
     cpu::this().preempt_count.load(Relaxed)
-}
-
-/// Links the window into the page tables.
-pub(crate) fn init() {
-    for (index, table) in FIXMAP.tables().iter().enumerate() {
-        let address = ExampleKernel::FIXMAP_BASE + index * paging::TABLE_SPAN;
-        // SAFETY: a table of highmem's, which answers for what its entries map.
-        unsafe { paging::link_table(address, (&raw const *table).cast()) };
-    }
 }

@@ -48,5 +48,8 @@ pub mod softirq;
 pub mod sync;
 pub mod timer;
 mod trap;
+#[cfg_attr(feature = "cpu-window", path = "window/cpu.rs")]
+#[cfg_attr(not(feature = "cpu-window"), path = "window/shared.rs")]
+mod window;
 
 pub use exit::exit;

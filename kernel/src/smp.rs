@@ -140,8 +140,8 @@ fn start_cpu(number: usize) -> bool {
 /// Where the other CPUs enter the kernel proper, on the boot tables.
 pub(crate) extern "C" fn enter() -> ! {
     let number = COUNT.load(Relaxed);
-    // SAFETY: the final tables map all that is in use, as they do for the first CPU.
-    unsafe { paging::enter() };
+    // SAFETY: the final tables of this CPU map all that is in use, as those of the first CPU do.
+    unsafe { paging::enter(number) };
     cpu::init(number);
     idt::load();
     lapic::init();

@@ -8,17 +8,17 @@ extern crate alloc;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 #[cfg_attr(target_arch = "x86", path = "boot/x86_32.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "boot/x86_64.rs")]
 mod current;
 
 use highmem::paging::Paging as _;
-use highmem::{PAGE_SIZE, Page};
+use highmem::{PAGE_SIZE, Page as _};
 use kernel::frames::{self, Zone};
 use kernel::kmap::{HardIrq, Paging, Task};
-use kernel::paging::{self, DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT, Mapping};
+use kernel::paging::{self, DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT, Mapping, Page};
 use kernel::{arch, boot, cpu, harness, irq, memory, println, probe, smp, softirq, timer};
 
 kernel::main!(boot_tests);
@@ -42,6 +42,7 @@ fn boot_tests(task: &mut Task<'_>) {
             ("every_cpu_runs_the_work_as_itself", every_cpu_runs_the_work_as_itself),
             ("every_cpu_has_ticks_and_softirqs", every_cpu_has_ticks_and_softirqs),
             ("linked_table_maps_any_frame", linked_table_maps_any_frame),
+            ("cpus_share_all_but_the_window", cpus_share_all_but_the_window),
             ("interrupt_flag_nests", interrupt_flag_nests),
             ("ticks_advance", ticks_advance),
             ("timer_handler_runs_in_interrupt", timer_handler_runs_in_interrupt),
@@ -124,6 +125,16 @@ fn highest_address_below(limit: u64) -> u64 {
 }
 
 fn nothing_else_is_mapped(_: &mut Task<'_>) {
+    assert_eq!(paging::mapped(), everything_mapped());
+    let guard = boot::stack_guards().next().expect("a stack");
+    for virt in [paging::virt_to_phys(paging::text().start) as usize, guard, FREE_BASE] {
+        let fault = probe::read_u8(virt).expect_err("nothing should be mapped there");
+        assert!(fault.address == virt && !fault.was_present(), "{fault}");
+    }
+}
+
+/// Lowmem and the image but for the pages below the stacks, the interrupt controller, and the window's tables if it shows them.
+fn everything_mapped() -> Vec<RangeInclusive<usize>> {
     let (lowmem, image) = (DIRECT_MAP_BASE..DIRECT_MAP_BASE + paging::lowmem_end(), paging::image());
     let mut ranges = alloc::vec![lowmem];
     if IMAGE_BASE != DIRECT_MAP_BASE {
@@ -140,12 +151,11 @@ fn nothing_else_is_mapped(_: &mut Task<'_>) {
         expected.push(range.start..=range.end - 1);
     }
     expected.push(arch::LAPIC_BASE..=arch::LAPIC_BASE + PAGE_SIZE - 1);
-    assert_eq!(paging::mapped(), expected);
-    let guard = boot::stack_guards().next().expect("a stack");
-    for virt in [paging::virt_to_phys(paging::text().start) as usize, guard, FREE_BASE] {
-        let fault = probe::read_u8(virt).expect_err("nothing should be mapped there");
-        assert!(fault.address == virt && !fault.was_present(), "{fault}");
+    if cfg!(feature = "cpu-window") {
+        let tables = arch::WINDOW_BASE + paging::TABLE_SPAN - PAGE_SIZE;
+        expected.push(tables..=tables + (PAGE_SIZE - 1));
     }
+    expected
 }
 
 fn text_and_constants_cannot_be_written(_: &mut Task<'_>) {
@@ -247,6 +257,34 @@ fn reserved_bit() -> Option<u64> {
         3 => Some(1 << 62),
         _ => Some(1 << 51),
     }
+}
+
+/// The table that [`linked_table_maps_any_frame`] linked long after the CPUs had started is one of all CPUs, as everything else is.
+fn cpus_share_all_but_the_window(task: &mut Task<'_>) {
+    static MAPPED: spin::Once<Vec<RangeInclusive<usize>>> = spin::Once::new();
+    static FRAME: spin::Once<u64> = spin::Once::new();
+    static TOP: [AtomicUsize; cpu::MAX] = [const { AtomicUsize::new(0) }; _];
+
+    let frame = frames::alloc(Zone::Low).expect("a frame of lowmem");
+    let address = *FRAME.call_once(|| frame.pfn().address());
+    map(paging::page(address, true, paging::has_nx()));
+    let mapped = MAPPED.call_once(paging::mapped);
+    assert!(mapped.iter().any(|range| range.contains(&WINDOW)));
+    smp::run_on_all(task, |_, cpu| {
+        // SAFETY: reads a register.
+        TOP[cpu].store(unsafe { x86::controlregs::cr3() } as usize, Ordering::Relaxed);
+        assert_eq!(Some(&paging::mapped()), MAPPED.get(), "CPU {cpu}");
+        let address = *FRAME.get().expect("the first CPU has filled it");
+        let page = Page { address, writable: true, no_execute: paging::has_nx() };
+        assert_eq!(paging::walk(WINDOW), Mapping::Page(page), "CPU {cpu}");
+        assert!(probe::read_u8(WINDOW).is_ok(), "CPU {cpu}");
+    });
+    map(0);
+
+    let mut tops: Vec<usize> = TOP[..smp::count()].iter().map(|top| top.load(Ordering::Relaxed)).collect();
+    tops.sort_unstable();
+    tops.dedup();
+    assert_eq!(tops.len(), if cfg!(feature = "cpu-window") { smp::count() } else { 1 });
 }
 
 fn linked_table_maps_any_frame(_: &mut Task<'_>) {

@@ -13,3 +13,10 @@ mod x86_64;
 pub use x86_32::*;
 #[cfg(target_arch = "x86_64")]
 pub use x86_64::*;
+
+/// The first address of highmem's window.
+///
+/// The shared one ends where the address space does: one comparison tells whether an address is in it. Where each CPU has its own, all
+/// addresses are constants, but the tables show in the window's last page, and no Rust value may lie in the last page of all.
+pub const WINDOW_BASE: usize =
+    0usize.wrapping_sub(if cfg!(feature = "cpu-window") { 2 } else { 1 } * crate::paging::TABLE_SPAN);

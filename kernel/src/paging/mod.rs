@@ -8,6 +8,11 @@
 //!
 //! From [`FREE_BASE`] up the address space is free. A page table of somebody else's joins by [`link_table`].
 //!
+//! With the feature `cpu-window`, each CPU has tables of its own on the way from the top to the window, and its own page tables behind
+//! it: these join by [`link_table_of`]. All else the CPUs share, and that is so by construction: a table on that way exists once for
+//! each CPU, in a row, and whatever is put into one copy is put into all, now or later. The copies differ in nothing but what
+//! leads to the window. A context switch loads no CR3: the top table belongs to the CPU, and not to the thread.
+//!
 //! The format of an entry and the number of levels are those of the paging mode, each of which is a file with the same names in
 //! it: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit. Here, an entry is a `u64`.
 
@@ -27,9 +32,10 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use highmem::PAGE_SIZE;
 use x86::controlregs::{cr3, cr3_write};
 
+use crate::arch::WINDOW_BASE;
 pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
-use crate::boot;
 use crate::memory::MemoryMap;
+use crate::{boot, cpu};
 #[cfg(target_arch = "x86")]
 pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE};
 pub use mode::{Mode, Raw, levels, page};
@@ -60,14 +66,6 @@ impl Table {
         Self(UnsafeCell::new([0; ENTRIES]))
     }
 
-    /// The table at a physical address in the kernel's image.
-    fn at(phys: u64) -> &'static Self {
-        let virt = phys as usize + IMAGE_BASE;
-        assert!(image().contains(&virt), "no page table of ours at {phys:#x}");
-        // SAFETY: tables of upper levels are all in `POOL`, which is a part of the image.
-        unsafe { &*(virt as *const Self) }
-    }
-
     fn physical(&self) -> u64 {
         virt_to_phys(self.0.get() as usize)
     }
@@ -89,11 +87,18 @@ impl Table {
 /// Tables for the upper levels, and for the image if that is not in the direct map: enough for an image of 32 MiB.
 const OTHER_TABLES: usize = 32;
 
-/// All tables, to be taken in order; the first is the top one.
-static POOL: [Table; LOWMEM_LIMIT / TABLE_SPAN + OTHER_TABLES] = [const { Table::new() }; _];
+/// How many copies there are of a table on the way to the window.
+const COPIES: usize = if cfg!(feature = "cpu-window") { cpu::MAX } else { 1 };
+
+/// The most tables that there can be on the way to the window: the top one, and down to the page directory.
+const ON_THE_WAY: usize = 4;
+
+/// All tables, to be taken in order; the first is the top one, in all its copies.
+static POOL: [Table; LOWMEM_LIMIT / TABLE_SPAN + OTHER_TABLES + ON_THE_WAY * (COPIES - 1)] =
+    [const { Table::new() }; _];
 
 /// How many tables of the pool are taken.
-static TAKEN: AtomicUsize = AtomicUsize::new(1);
+static TAKEN: AtomicUsize = AtomicUsize::new(COPIES);
 
 /// 1 if pages can be no-execute. An integer, whose lowest bit is a `bool` without a comparison: it is asked for at each mapping.
 static HAS_NX: AtomicUsize = AtomicUsize::new(0);
@@ -259,24 +264,48 @@ fn canonical(virt: usize) -> usize {
     ((virt << unused) as isize >> unused) as usize
 }
 
-/// The table of level `level` for `virt`, in the tables that begin with the first of the pool; made if it is missing.
-fn table_for(virt: usize, level: u32) -> &'static Table {
-    let [top, ..] = &POOL;
-    (level + 1..=levels()).rev().fold(top, |table, level| {
+/// How many copies there are of the table of level `level` for `virt`: one for each CPU if its own window is behind it.
+fn copies(virt: usize, level: u32) -> usize {
+    let span = PAGE_SIZE.ilog2() + mode::INDEX_BITS * level;
+    let leads_to_window = (virt ^ WINDOW_BASE).checked_shr(span).unwrap_or(0) == 0;
+    if level > 1 && leads_to_window { COPIES } else { 1 }
+}
+
+/// The table of level `level` for `virt`, in all its copies, in the tables that begin with the first of the pool; made if it is
+/// missing.
+fn tables_for(virt: usize, level: u32) -> &'static [Table] {
+    (level + 1..=levels()).rev().fold(&POOL[..COPIES], |tables, level| {
         let index = index(virt, level);
-        match table.get(index) {
+        let count = copies(virt, level - 1);
+        let lower = |first: usize| POOL.get(first..first + count).expect("out of page tables");
+        match tables[0].get(index) {
             0 => {
-                let taken = TAKEN.fetch_add(1, Ordering::Relaxed);
-                let lower = POOL.get(taken).expect("out of page tables");
-                table.set(index, mode::table(lower.physical(), level));
+                let lower = lower(TAKEN.fetch_add(count, Ordering::Relaxed));
+                // Either each copy leads to a copy, or all lead to the one table.
+                for (table, lower) in tables.iter().zip(lower.iter().cycle()) {
+                    table.set(index, mode::table(lower.physical(), level));
+                }
                 lower
             }
-            entry => Table::at(address(entry)),
+            entry => lower(number_in_pool(address(entry))),
         }
     })
 }
 
-/// Puts the page table `table` into the page directory, for the [`TABLE_SPAN`] bytes at `virt`.
+/// Which table of the pool is at a physical address.
+fn number_in_pool(phys: u64) -> usize {
+    let offset = phys.checked_sub(POOL[0].physical()).map(|offset| offset as usize / PAGE_SIZE);
+    offset.filter(|&number| number < POOL.len()).unwrap_or_else(|| panic!("no page table of ours at {phys:#x}"))
+}
+
+/// Fills an empty entry of a table, in all its copies.
+fn set_in_all(tables: &[Table], index: usize, entry: u64) {
+    for table in tables {
+        table.set(index, entry);
+    }
+}
+
+/// Puts the page table `table` into the page directory, for the [`TABLE_SPAN`] bytes at `virt`: on all CPUs.
 ///
 /// ```ignore
 /// static TABLE: Window = Window::new(); // 4 KiB, aligned to 4 KiB
@@ -292,9 +321,30 @@ fn table_for(virt: usize, level: u32) -> &'static Table {
 /// `table` is a page of entries of this paging mode that stays a page table for ever, and whoever fills these entries answers for
 /// what they map.
 pub unsafe fn link_table(virt: usize, table: *const c_void) {
+    set_in_all(tables_for(virt, 2), index(virt, 2), entry_of(virt, table));
+}
+
+/// Puts the page table `table` into the page directory of one CPU, for the [`TABLE_SPAN`] bytes at `virt`, which are a part of the
+/// window. Needs the feature `cpu-window`.
+///
+/// # Panics
+///
+/// As [`link_table`], and if all CPUs have the same page directory for `virt`.
+///
+/// # Safety
+///
+/// As for [`link_table`].
+pub unsafe fn link_table_of(cpu: usize, virt: usize, table: *const c_void) {
+    let directories = tables_for(virt, 2);
+    assert!(directories.len() == cpu::MAX, "all CPUs have one page directory for {virt:#x}");
+    directories[cpu].set(index(virt, 2), entry_of(virt, table));
+}
+
+/// The entry of a page directory that has `table` stand for what is at `virt`.
+fn entry_of(virt: usize, table: *const c_void) -> u64 {
     assert!(virt.is_multiple_of(TABLE_SPAN), "{virt:#x} is not a multiple of {TABLE_SPAN:#x}");
     assert!((table as usize).is_multiple_of(PAGE_SIZE), "the page table at {table:p} is not aligned");
-    table_for(virt, 2).set(index(virt, 2), mode::table(virt_to_phys(table as usize), 2));
+    mode::table(virt_to_phys(table as usize), 2)
 }
 
 /// Builds the final tables and switches to them.
@@ -311,44 +361,45 @@ pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
     LOWMEM_END.store(end, Ordering::Relaxed);
 
     for virt in mode::LOADED_AT_ONCE {
-        table_for(virt, levels() - 1);
+        tables_for(virt, levels() - 1);
     }
     map_range(0..end, DIRECT_MAP_BASE);
     if IMAGE_BASE != DIRECT_MAP_BASE {
         map_range(image, IMAGE_BASE);
     }
     // SAFETY: the new tables map all that is in use (image, stack, lowmem) where the boot tables do.
-    unsafe { enter() };
+    unsafe { enter(0) };
 }
 
-/// Switches this CPU to the final tables.
+/// Switches this CPU, which is number `cpu`, to the final tables.
 ///
 /// # Safety
 ///
 /// They are built, and map all that this CPU uses.
-pub(crate) unsafe fn enter() {
+pub(crate) unsafe fn enter(cpu: usize) {
+    let top = if COPIES > 1 { &POOL[cpu] } else { &POOL[0] };
     // SAFETY: by this function's contract.
-    unsafe { cr3_write(POOL[0].physical()) };
+    unsafe { cr3_write(top.physical()) };
 }
 
-/// Maps the device whose registers are at `phys`, a whole page, at `virt`: uncached, writable, never executable.
+/// Maps the device whose registers are at `phys`, a whole page, at `virt`, on all CPUs: uncached, writable, never executable.
 pub(crate) fn map_device(virt: usize, phys: u64) {
     const UNCACHED: u64 = 0x18;
-    table_for(virt, 1).set(index(virt, 1), page(phys, true, has_nx()) | UNCACHED);
+    set_in_all(tables_for(virt, 1), index(virt, 1), page(phys, true, has_nx()) | UNCACHED);
 }
 
 /// Maps these physical addresses, which are whole pages, `base` higher.
 fn map_range(range: Range<usize>, base: usize) {
-    let mut table = None;
+    let mut tables = None;
     for phys in range.step_by(PAGE_SIZE) {
         let virt = phys + base;
         let index = index(virt, 1);
         if index == 0 {
-            table = None;
+            tables = None;
         }
-        let table = table.get_or_insert_with(|| table_for(virt, 1));
+        let tables = tables.get_or_insert_with(|| tables_for(virt, 1));
         if let Some(entry) = entry_for(phys, virt) {
-            table.set(index, entry);
+            set_in_all(tables, index, entry);
         }
     }
 }

@@ -26,11 +26,8 @@ pub const LOWMEM_LIMIT: usize = 896 << 20;
 /// From here up to the CPU's own interrupt controller nothing is mapped.
 pub const FREE_BASE: usize = 0xF800_0000;
 
-/// Where the registers of the CPU's own interrupt controller are mapped: a page before the window.
-pub const LAPIC_BASE: usize = 0xFF80_0000;
-
-/// The first address of highmem's window, which ends where the address space does: one comparison tells whether an address is in it.
-pub(crate) const WINDOW_BASE: usize = 0usize.wrapping_sub(crate::paging::TABLE_SPAN);
+/// Where the registers of the CPU's own interrupt controller are mapped: below the window.
+pub const LAPIC_BASE: usize = 0xFF40_0000;
 
 /// The flags register.
 pub fn flags() -> Flags {

@@ -28,11 +28,8 @@ pub const LOWMEM_LIMIT: usize = 1 << 30;
 /// From here up to the CPU's own interrupt controller nothing is mapped.
 pub const FREE_BASE: usize = 0xFFFF_FFFF_C000_0000;
 
-/// Where the registers of the CPU's own interrupt controller are mapped: a page before the window.
-pub const LAPIC_BASE: usize = 0xFFFF_FFFF_FF80_0000;
-
-/// The first address of highmem's window, which ends where the address space does: one comparison tells whether an address is in it.
-pub(crate) const WINDOW_BASE: usize = 0usize.wrapping_sub(crate::paging::TABLE_SPAN);
+/// Where the registers of the CPU's own interrupt controller are mapped: below the window.
+pub const LAPIC_BASE: usize = 0xFFFF_FFFF_FF40_0000;
 
 /// Has `gs` begin at this address.
 ///
