@@ -24,7 +24,8 @@ use crate::sync::IrqLock;
 /// One more than the binary logarithm of the largest block, in frames: 4 GiB.
 const ORDERS: usize = 21;
 
-/// One more than the highest number that this paging mode has for a frame: what lies beyond is not used.
+/// Behind the numbers that this paging mode has for frames: what lies beyond is not used. Where a number can be any `usize`, the last
+/// one is not used either.
 const PFN_END: usize = if Paging::PFN_BITS < usize::BITS { 1 << Paging::PFN_BITS } else { usize::MAX };
 
 /// Where a frame lies.

@@ -8,7 +8,7 @@ use highmem::linux::User0;
 use highmem::{DeviceFrame, Kernel, KmapAtomic, Page, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{self, ExampleKernel, HardIrq, Softirq, Task};
-use kernel::{cpu, harness, irq, paging, probe, smp, softirq, timer};
+use kernel::{cpu, harness, irq, memory, paging, probe, smp, softirq, timer};
 
 kernel::main!(atomic_tests);
 
@@ -16,6 +16,9 @@ fn atomic_tests(task: &mut Task<'_>) {
     let mut left_out = Vec::new();
     if !Zone::Above4G.is_reachable() {
         left_out.push(("frames_above_4_gib_land_above_4_gib", "this paging mode reaches no frame above 4 GiB"));
+        left_out.push(("frames_above_64_gib_land_above_64_gib", "this paging mode reaches no frame above 4 GiB"));
+    } else if memory::map().ram().all(|region| region.end() <= 64 << 30) {
+        left_out.push(("frames_above_64_gib_land_above_64_gib", "this machine has no memory above 64 GiB"));
     }
     if ExampleKernel::FORCE_MAP {
         left_out.push(("lowmem_uses_the_direct_map", "lowmem is mapped, too"));
@@ -26,6 +29,7 @@ fn atomic_tests(task: &mut Task<'_>) {
         &[
             ("slots_are_empty_at_boot", slots_are_empty_at_boot),
             ("frames_above_4_gib_land_above_4_gib", frames_above_4_gib_land_above_4_gib),
+            ("frames_above_64_gib_land_above_64_gib", frames_above_64_gib_land_above_64_gib),
             ("a_slot_mapped_again_shows_the_new_frame", a_slot_mapped_again_shows_the_new_frame),
             ("a_frame_mapped_elsewhere_keeps_its_bytes", a_frame_mapped_elsewhere_keeps_its_bytes),
             ("all_slots_at_once_are_all_different", all_slots_at_once_are_all_different),
@@ -99,20 +103,36 @@ fn an_entry_names_the_frame_and_what_is_allowed(task: &mut Task<'_>) {
 
 /// If the high half of an entry were lost, a frame would be the one 4 GiB below it.
 fn frames_above_4_gib_land_above_4_gib(task: &mut Task<'_>) {
-    const FOUR_GIB: usize = 1 << 20;
+    frames_so_far_apart_are_not_the_same(task, 1 << 32);
+}
+
+/// If an entry kept only the 36 address bits of the first processors with PAE, a frame would be the one 64 GiB below it.
+fn frames_above_64_gib_land_above_64_gib(task: &mut Task<'_>) {
+    frames_so_far_apart_are_not_the_same(task, 1 << 36);
+}
+
+fn frames_so_far_apart_are_not_the_same(task: &mut Task<'_>, distance: u64) {
     const PAIRS: usize = 64;
 
+    let frames_apart = (distance / PAGE as u64) as usize;
     let below = core::iter::from_fn(|| frames::alloc(Zone::High).or_else(|| frames::alloc(Zone::Low)));
-    let pairs = below.filter_map(|low| Some((frames::alloc_at(low.pfn().number() + FOUR_GIB)?, low)));
-    let pairs: Vec<(Frame, Frame)> = pairs.take(PAIRS).collect();
+    let pairs = below.take(PAIRS).filter_map(|low| Some((frames::alloc_at(low.pfn().number() + frames_apart)?, low)));
+    let pairs: Vec<(Frame, Frame)> = pairs.collect();
     assert_eq!(pairs.len(), PAIRS);
     for (mut above, mut below) in pairs {
-        assert_eq!(above.pfn().address() - below.pfn().address(), 1 << 32);
+        assert_eq!(above.pfn().address() - below.pfn().address(), distance);
         let mut atomic = task.atomic();
         let mut slots = atomic.slots();
         kmap_atomic(slots.user0.reborrow(), &mut above).fill(0xaa);
-        kmap_atomic(slots.user1, &mut below).fill(0xbb);
-        assert!(is_filled(&*kmap_atomic(slots.user0, &above), 0xaa), "{:?} is {:?}", above.pfn(), below.pfn());
+        kmap_atomic(slots.user1.reborrow(), &mut below).fill(0xbb);
+        assert!(
+            is_filled(&*kmap_atomic(slots.user0.reborrow(), &above), 0xaa),
+            "{:?} is {:?}",
+            above.pfn(),
+            below.pfn()
+        );
+        kmap_atomic(slots.user0, &mut above).fill(0xcc);
+        assert!(is_filled(&*kmap_atomic(slots.user1, &below), 0xbb), "{:?} is {:?}", below.pfn(), above.pfn());
     }
 }
 
