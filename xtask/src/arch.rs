@@ -1,4 +1,5 @@
-//! The three paging modes that the kernel boots in: what each is built with, and the machine that shows it best.
+//! The three paging modes that the kernel boots in: what each is built with, and the machine that shows it best. And where in the address
+//! space each CPU has its slots.
 
 use std::fmt;
 use std::process::Command;
@@ -76,6 +77,38 @@ impl Arch {
 impl fmt::Display for Arch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+/// Where each CPU has its slots.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Window {
+    /// In its own part of one window that all CPUs see
+    #[default]
+    Shared,
+    /// At the same addresses as every other, behind page tables of its own
+    Cpu,
+}
+
+impl Window {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Shared, Self::Cpu];
+
+    /// Features of package `kernel`.
+    pub fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Shared => &[],
+            Self::Cpu => &["cpu-window"],
+        }
+    }
+
+    /// What to say of it behind other words: of the usual one, nothing.
+    pub fn remark(self) -> &'static str {
+        match self {
+            Self::Shared => "",
+            Self::Cpu => ", cpu window",
+        }
     }
 }
 

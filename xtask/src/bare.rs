@@ -1,9 +1,11 @@
-//! Builds programs of package `kernel` for a PC without an operating system, in one of three paging modes.
+//! Builds programs of package `kernel` for a PC without an operating system, in one of three paging modes
+//! and one of two layouts of the window.
 //!
 //! `core` and `alloc` come from source, since no toolchain carries them for such a target; cargo does
 //! that behind unstable options, which `RUSTC_BOOTSTRAP=1` opens on a stable toolchain, here only.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -11,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use cargo_metadata::Message;
 
-use crate::arch::Arch;
+use crate::arch::{Arch, Window};
 use crate::process::{self, End, Source};
 use crate::say;
 use crate::setup::Toolchain;
@@ -35,6 +37,35 @@ impl Profile {
             Self::Release => "release",
             Self::Dev => "dev",
         }
+    }
+}
+
+/// What to build for, and how.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Build {
+    /// The paging mode.
+    pub arch: Arch,
+    /// The layout of the window.
+    pub window: Window,
+    /// The profile.
+    pub profile: Profile,
+}
+
+impl Build {
+    /// The usual profile.
+    pub fn release(arch: Arch, window: Window) -> Self {
+        Self { arch, window, profile: Profile::Release }
+    }
+
+    /// Features of package `kernel`.
+    fn features(self) -> impl Iterator<Item = &'static str> {
+        self.arch.features().iter().chain(self.window.features()).copied()
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}{}", self.arch, self.profile.name(), self.window.remark())
     }
 }
 
@@ -63,30 +94,32 @@ impl<'a> Builder<'a> {
     /// A cargo command on package `kernel` for the bare machine.
     ///
     /// Each paging mode has a target directory of its own: its programs have the same names.
-    pub fn cargo(&self, command: &str, arch: Arch, profile: Profile) -> Command {
+    pub fn cargo(&self, command: &str, build: Build) -> Command {
         let mut cargo = self.toolchain.cargo();
         cargo.current_dir(&self.workspace.root).arg(command).args(["--package", KERNEL]);
-        cargo.args(["--target", arch.target()]).args(STD).arg("-Zpanic-abort-tests");
+        cargo.args(["--target", build.arch.target()]).args(STD).arg("-Zpanic-abort-tests");
         if self.toolchain.gates_json_targets {
             cargo.arg("-Zjson-target-spec");
         }
-        cargo.args(["--profile", profile.name(), "--target-dir"]).arg(self.target.join(arch.name()));
-        for feature in arch.features() {
+        cargo.args(["--profile", build.profile.name(), "--target-dir"]).arg(self.target.join(build.arch.name()));
+        for feature in build.features() {
             cargo.args(["--features", feature]);
         }
-        arch.configure(&mut cargo);
+        build.arch.configure(&mut cargo);
         cargo
     }
 
     /// Builds `programs`. One that does not compile is missing in the result; cargo has said why.
-    pub fn build(&self, programs: &[&Program], arch: Arch, profile: Profile) -> Result<Built> {
+    ///
+    /// The next build may replace the executables: those of both layouts of the window have the same names.
+    pub fn build(&self, programs: &[&Program], build: Build) -> Result<Built> {
         let mut groups: BTreeMap<&BTreeSet<String>, Vec<&Program>> = BTreeMap::new();
         for program in programs {
             groups.entry(&program.features).or_default().push(program);
         }
         let mut built = Built::new();
         for (features, programs) in groups {
-            let mut cargo = self.cargo("build", arch, profile);
+            let mut cargo = self.cargo("build", build);
             cargo.args(["--keep-going", "--message-format=json-render-diagnostics"]);
             for feature in features {
                 cargo.args(["--features", feature]);
@@ -95,7 +128,7 @@ impl<'a> Builder<'a> {
                 cargo.args([program.kind.flag(), &program.name]);
             }
             let names: Vec<&str> = programs.iter().map(|program| program.name.as_str()).collect();
-            built.append(&mut self.executables(cargo, &format!("{} ({arch}, {})", names.join(", "), profile.name()))?);
+            built.append(&mut self.executables(cargo, &format!("{} ({build})", names.join(", ")))?);
         }
         Ok(built)
     }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::arch::Arch;
-use crate::bare::{Builder, Profile};
+use crate::bare::{Build, Builder};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
 use crate::setup::{self, Choice, Need};
@@ -15,7 +14,7 @@ use crate::workspace::{Kind, Workspace};
 pub const PROGRAMS: [&str; 4] = ["hello_highmem", "copy_highpage", "irq_slots", "token_tour"];
 
 /// Builds and boots the demo. `true`: every program passed.
-pub fn run(arch: Arch, cpus: usize, choice: Choice) -> Result<bool> {
+pub fn run(build: Build, cpus: usize, choice: Choice) -> Result<bool> {
     let workspace = Workspace::open()?;
     let known = workspace.programs()?;
     let examples = known.of(Kind::Example);
@@ -28,13 +27,13 @@ pub fn run(arch: Arch, cpus: usize, choice: Choice) -> Result<bool> {
         .collect::<Result<Vec<_>>>()?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
     say::heading("Build");
-    let built = Builder::new(&workspace, &toolchain).build(&programs, arch, Profile::Release)?;
+    let built = Builder::new(&workspace, &toolchain).build(&programs, build)?;
 
-    let machine = Machine { cpus, ..Machine::of(arch) };
+    let machine = Machine { cpus, ..Machine::of(build.arch) };
     let mut rows = Vec::new();
     let mut all_passed = true;
     for program in programs {
-        say::heading(&format!("{} ({arch}) on {machine}", program.name));
+        say::heading(&format!("{} ({}{}) on {machine}", program.name, build.arch, build.window.remark()));
         let (result, elapsed) = match built.get(&program.name) {
             None => ("does not build".to_owned(), Duration::ZERO),
             Some(elf) => {

@@ -21,8 +21,8 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use clap::{Args, Parser, Subcommand};
 
-use arch::Arch;
-use bare::{Builder, Profile};
+use arch::{Arch, Window};
+use bare::{Build, Builder, Profile};
 use setup::{Choice, Need};
 use workspace::Workspace;
 
@@ -61,6 +61,9 @@ struct DemoArgs {
     /// The paging mode
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
+    /// Where each CPU has its slots
+    #[arg(long, value_enum, default_value_t)]
+    window: Window,
     /// How many CPUs: 1 to 4
     #[arg(long, default_value = "1", value_name = "CPUS", value_parser = clap::value_parser!(u8).range(1..=4))]
     smp: u8,
@@ -84,6 +87,9 @@ struct QemuArgs {
     /// The paging mode
     #[arg(long, value_enum, default_value_t)]
     arch: Arch,
+    /// Where each CPU has its slots
+    #[arg(long, value_enum, default_value_t)]
+    window: Window,
     /// The machine's memory [default: 6G, or 3G with CPU pentium]
     #[arg(long, value_name = "SIZE")]
     mem: Option<qemu::Memory>,
@@ -110,7 +116,7 @@ struct QemuArgs {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let verdict = match cli.command {
-        Command::Demo(args) => demo::run(args.arch, args.smp.into(), cli.toolchain),
+        Command::Demo(args) => demo::run(Build::release(args.arch, args.window), args.smp.into(), cli.toolchain),
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => test::run(&args.only, cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),
@@ -139,7 +145,8 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let program = programs.find(args.name.as_deref().unwrap_or_default())?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
     let profile = if args.debug { Profile::Dev } else { Profile::Release };
-    let built = Builder::new(&workspace, &toolchain).build(&[program], args.arch, profile)?;
+    let built = Builder::new(&workspace, &toolchain)
+        .build(&[program], Build { arch: args.arch, window: args.window, profile })?;
     let Some(elf) = built.get(&program.name) else {
         bail!("{} does not build", program.name);
     };
@@ -147,7 +154,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
     let machine = qemu::Machine { memory, cpu, cpus: args.smp.into(), icount: args.icount, limit: args.timeout };
-    say::heading(&format!("Booting {} ({}) on {machine}", program.name, args.arch));
+    say::heading(&format!("Booting {} ({}{}) on {machine}", program.name, args.arch, args.window.remark()));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {
         qemu::Outcome::Pass => {

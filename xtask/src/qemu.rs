@@ -11,6 +11,7 @@ use std::str::FromStr;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::process::{self, End, Source};
@@ -22,7 +23,8 @@ pub const QEMU: &str = "qemu-system-x86_64";
 const PASSED: i32 = 33;
 
 /// The size of a machine's memory, in MiB.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Memory(u64);
 
 impl Memory {
@@ -31,6 +33,12 @@ impl Memory {
 
     /// All below 4 GiB.
     pub const THREE_GIB: Self = Self(3 << 10);
+
+    /// More than the 36 address bits of the first processors with PAE can name.
+    pub const SEVENTY_GIB: Self = Self(70 << 10);
+
+    /// More than this a host may not have to spare.
+    const LARGE: Self = Self(8 << 10);
 
     /// As much as the programs want and as the CPU can address: a Pentium has 32 address bits.
     pub fn of(cpu: &str) -> Self {
@@ -56,6 +64,14 @@ impl FromStr for Memory {
         } else {
             Err(format!("`{text}` is out of range: 16M to 1024G"))
         }
+    }
+}
+
+impl TryFrom<String> for Memory {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -170,6 +186,12 @@ fn command(elf: &Path, machine: &Machine) -> Command {
     qemu.args(["-M", "pc", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
     qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
     qemu.args(["-cpu", &machine.cpu, "-m", &format!("{}M", machine.memory.0)]);
+    if machine.memory > Memory::LARGE {
+        // The host gives what the guest touches, and that is little.
+        let size = machine.memory.0;
+        qemu.args(["-object", &format!("memory-backend-ram,id=ram,size={size}M,reserve=off")]);
+        qemu.args(["-machine", "memory-backend=ram"]);
+    }
     qemu.args(["-smp", &machine.cpus.to_string()]);
     if machine.icount {
         qemu.args(["-accel", "tcg", "-icount", "shift=0"]);

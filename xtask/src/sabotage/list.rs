@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, ensure};
 use serde::Deserialize;
 
-use crate::arch::Arch;
+use crate::arch::{Arch, Window};
+use crate::bare::Build;
+use crate::qemu::Memory;
 
 /// Where the list is.
 const LIST: &str = "kernel/tests/sabotage.toml";
@@ -35,7 +37,10 @@ pub struct Sabotage {
     caught_by: CaughtBy,
     #[serde(default)]
     arch: Arch,
+    #[serde(default)]
+    window: Window,
     cpu: Option<String>,
+    mem: Option<Memory>,
     #[serde(default = "one")]
     smp: usize,
 }
@@ -61,7 +66,9 @@ impl Sabotage {
         match &self.caught_by {
             CaughtBy::Qemu { qemu, .. } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
-                Suite::Guest { program: qemu.clone(), arch: self.arch, cpu, cpus: self.smp }
+                let build = Build::release(self.arch, self.window);
+                let memory = self.mem.unwrap_or(Memory::of(&cpu));
+                Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }
             }
             CaughtBy::Unit { .. } => Suite::Host,
         }
@@ -87,8 +94,8 @@ impl Sabotage {
 /// What is run at once: a program in QEMU, or the library's tests on the host.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Suite {
-    /// A program, and the paging mode, the CPU model and the number of CPUs that it runs on.
-    Guest { program: String, arch: Arch, cpu: String, cpus: usize },
+    /// A program, what it is built for, and the machine that it runs on.
+    Guest { program: String, build: Build, cpu: String, cpus: usize, memory: Memory },
     /// The library's unit and integration tests.
     Host,
 }
@@ -96,7 +103,7 @@ pub enum Suite {
 impl fmt::Display for Suite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Guest { program, arch, cpu, cpus } => {
+            Self::Guest { program, build: Build { arch, window, .. }, cpu, cpus, memory } => {
                 write!(f, "qemu {program} [{arch}")?;
                 if cpu != arch.cpu() {
                     write!(f, ", {cpu}")?;
@@ -104,7 +111,10 @@ impl fmt::Display for Suite {
                 if *cpus != 1 {
                     write!(f, ", {cpus} CPUs")?;
                 }
-                f.write_str("]")
+                if *memory != Memory::of(cpu) {
+                    write!(f, ", {memory}")?;
+                }
+                write!(f, "{}]", window.remark())
             }
             Self::Host => f.write_str("unit"),
         }
@@ -170,6 +180,12 @@ mod tests {
         assert_eq!(parse(&long).unwrap()[0].suite().to_string(), "qemu atomic [x86_64, max]");
         let four = format!("{ENTRY}smp = 4\n");
         assert_eq!(parse(&four).unwrap()[0].suite().to_string(), "qemu atomic [pae, 4 CPUs]");
+        let large = format!("{ENTRY}mem = \"70G\"\n");
+        assert_eq!(parse(&large).unwrap()[0].suite().to_string(), "qemu atomic [pae, 70G]");
+        let none = parse(&format!("{ENTRY}mem = \"7\"\n")).unwrap_err().to_string();
+        assert!(none.contains("`7` is no memory size"), "{none}");
+        let own = format!("{ENTRY}window = \"cpu\"\n");
+        assert_eq!(parse(&own).unwrap()[0].suite().to_string(), "qemu atomic [pae, cpu window]");
         let unit = ENTRY.replace(r#"{ qemu = "atomic", test = "stale_after_unmap" }"#, r#"{ unit = "model::stale" }"#);
         assert_eq!(parse(&unit).unwrap()[0].suite(), Suite::Host);
 

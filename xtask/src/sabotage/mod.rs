@@ -14,8 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::arch::Arch;
-use crate::bare::{Builder, Profile};
+use crate::bare::{Build, Builder};
 use crate::process::{self, End};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
@@ -110,19 +109,21 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn run(&self, suite: &Suite, tests: &[&str]) -> Result<Results> {
         match suite {
-            Suite::Guest { program, arch, cpu, cpus } => self.guest(program, *arch, cpu, *cpus),
+            Suite::Guest { program, build, cpu, cpus, memory } => {
+                let machine = Machine { limit: LIMIT, cpus: *cpus, memory: *memory, ..Machine::with_cpu(cpu) };
+                self.guest(program, *build, &machine)
+            }
             Suite::Host => self.host(tests),
         }
     }
 
-    fn guest(&self, program: &str, arch: Arch, cpu: &str, cpus: usize) -> Result<Results> {
+    fn guest(&self, program: &str, build: Build, machine: &Machine) -> Result<Results> {
         let programs = self.workspace.programs()?;
         let program = programs.find(program)?;
         let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
-        let built = builder.build(&[program], arch, Profile::Release)?;
+        let built = builder.build(&[program], build)?;
         let elf = built.get(&program.name).context("it does not compile")?;
-        let machine = Machine { limit: LIMIT, cpus, ..Machine::with_cpu(cpu) };
-        let run = qemu::run(elf, &machine, |_| ())?;
+        let run = qemu::run(elf, machine, |_| ())?;
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,
             Outcome::Hang(_) => bail!("{}", run.outcome),

@@ -1,51 +1,117 @@
 //! The steps that boot test programs and benchmarks.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
 use super::lines::Budget;
 use super::reach;
 use super::{Bare, Ledger};
-use crate::arch::Arch;
-use crate::bare::{Built, Profile};
-use crate::qemu::{self, Machine, Outcome};
+use crate::arch::{Arch, Window};
+use crate::bare::{Build, Profile};
+use crate::qemu::{self, Machine, Memory, Outcome};
 use crate::say;
 use crate::workspace::{Kind, Program};
 
-/// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; the newest; more
-/// than 36 address bits; LA57); each mode on one CPU and on four.
-const MATRIX: [(Arch, Profile, &str, usize); 15] = [
-    (Arch::NonPae, Profile::Release, "pentium", 1),
-    (Arch::NonPae, Profile::Release, "pentium", 4),
-    (Arch::NonPae, Profile::Release, "max", 1),
-    (Arch::Pae, Profile::Release, "max", 1),
-    (Arch::Pae, Profile::Release, "max", 4),
-    (Arch::Pae, Profile::Release, "pentium3", 1),
-    (Arch::Pae, Profile::Release, "qemu64", 1),
-    (Arch::Pae, Profile::Release, "qemu32,+pse36", 1),
-    (Arch::Pae, Profile::Dev, "max", 1),
-    (Arch::X86_64, Profile::Release, "max,la57=off", 1),
-    (Arch::X86_64, Profile::Release, "max,la57=off", 4),
-    (Arch::X86_64, Profile::Release, "max", 1),
-    (Arch::X86_64, Profile::Release, "max", 4),
-    (Arch::X86_64, Profile::Release, "qemu64", 1),
-    (Arch::X86_64, Profile::Dev, "max", 1),
+/// A row of a matrix: some programs on one machine.
+#[derive(Clone, Copy)]
+struct Row {
+    build: Build,
+    cpu: &'static str,
+    cpus: usize,
+    /// The memory, if not the usual one for the CPU.
+    memory: Option<Memory>,
+    /// Which programs; none stands for all.
+    only: &'static [&'static str],
+}
+
+impl Row {
+    /// All programs, in the usual build.
+    const fn all(arch: Arch, cpu: &'static str, cpus: usize) -> Self {
+        let build = Build { arch, window: Window::Shared, profile: Profile::Release };
+        Self { build, cpu, cpus, memory: None, only: &[] }
+    }
+
+    /// In the profile with debug assertions.
+    const fn dev(self) -> Self {
+        Self { build: Build { profile: Profile::Dev, ..self.build }, ..self }
+    }
+
+    /// Each CPU with its slots at the same addresses.
+    const fn cpu_window(self) -> Self {
+        Self { build: Build { window: Window::Cpu, ..self.build }, ..self }
+    }
+
+    const fn with(self, memory: Memory) -> Self {
+        Self { memory: Some(memory), ..self }
+    }
+
+    const fn only(self, programs: &'static [&'static str]) -> Self {
+        Self { only: programs, ..self }
+    }
+
+    fn machine(&self) -> Machine {
+        let usual = Machine::with_cpu(self.cpu);
+        Machine { cpus: self.cpus, memory: self.memory.unwrap_or(usual.memory), ..usual }
+    }
+
+    fn label(&self, program: &Program) -> String {
+        let cpus = if self.cpus == 1 { String::new() } else { format!(", {} CPUs", self.cpus) };
+        let memory = self.memory.map_or(String::new(), |memory| format!(", {memory}"));
+        format!("{} [{}, {}{cpus}{memory}]", program.name, self.build, self.cpu)
+    }
+
+    fn wants(&self, program: &Program) -> bool {
+        self.only.is_empty() || self.only.contains(&program.name.as_str())
+    }
+}
+
+/// What differs with the layout of the window.
+const OF_THE_WINDOW: &[&str] = &["boot", "atomic", "atomic_debug", "debug", "lies", "lies_debug"];
+
+/// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; more than 36 address
+/// bits; LA57); each mode on one CPU and on four, with the checks of the feature `debug` and without (these are other programs), and
+/// with both layouts of the window; and with memory beyond the 64 GiB of the first processors with PAE.
+const MATRIX: &[Row] = &[
+    Row::all(Arch::NonPae, "pentium", 1),
+    Row::all(Arch::NonPae, "pentium", 4),
+    Row::all(Arch::NonPae, "max", 1),
+    Row::all(Arch::NonPae, "pentium", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::all(Arch::Pae, "max", 1),
+    Row::all(Arch::Pae, "max", 4),
+    Row::all(Arch::Pae, "pentium3", 1),
+    Row::all(Arch::Pae, "qemu32,+pse36", 1),
+    Row::all(Arch::Pae, "max", 1).dev(),
+    Row::all(Arch::Pae, "max", 1).with(Memory::SEVENTY_GIB).only(&["boot", "atomic"]),
+    Row::all(Arch::Pae, "max", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::all(Arch::X86_64, "max,la57=off", 1),
+    Row::all(Arch::X86_64, "max,la57=off", 4),
+    Row::all(Arch::X86_64, "max", 1),
+    Row::all(Arch::X86_64, "max", 4),
+    Row::all(Arch::X86_64, "max", 1).dev(),
+    Row::all(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::all(Arch::X86_64, "max", 4).cpu_window().only(OF_THE_WINDOW),
 ];
 
+/// Those of the examples that tell the layouts of the window apart.
+const OF_ALL_CPUS: &[&str] = &["smp_stress"];
+
 /// On what the examples run.
-const EXAMPLE_MATRIX: [(Arch, Profile, &str, usize); 8] = [
-    (Arch::NonPae, Profile::Release, "pentium", 1),
-    (Arch::NonPae, Profile::Release, "pentium", 4),
-    (Arch::Pae, Profile::Release, "max", 1),
-    (Arch::Pae, Profile::Release, "max", 4),
-    (Arch::X86_64, Profile::Release, "max,la57=off", 1),
-    (Arch::X86_64, Profile::Release, "max,la57=off", 4),
-    (Arch::X86_64, Profile::Release, "max", 1),
-    (Arch::X86_64, Profile::Release, "max", 4),
+const EXAMPLE_MATRIX: &[Row] = &[
+    Row::all(Arch::NonPae, "pentium", 1),
+    Row::all(Arch::NonPae, "pentium", 4),
+    Row::all(Arch::NonPae, "pentium", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::all(Arch::Pae, "max", 1),
+    Row::all(Arch::Pae, "max", 4),
+    Row::all(Arch::Pae, "max", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::all(Arch::X86_64, "max,la57=off", 1),
+    Row::all(Arch::X86_64, "max,la57=off", 4),
+    Row::all(Arch::X86_64, "max", 1),
+    Row::all(Arch::X86_64, "max", 4),
+    Row::all(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::all(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS),
 ];
 
 /// The benchmark that is not measured but looked at.
@@ -69,26 +135,28 @@ pub fn examples(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     boot_all(bare, ledger, &programs, EXAMPLE_MATRIX)
 }
 
-fn boot_all(
-    bare: &Bare,
-    ledger: &mut Ledger,
-    programs: &[&Program],
-    matrix: impl IntoIterator<Item = (Arch, Profile, &'static str, usize)>,
-) -> Result<()> {
-    let builder = bare.builder();
-    let mut built: BTreeMap<(Arch, Profile), Built> = BTreeMap::new();
-    for (arch, profile, cpu, cpus) in matrix {
-        let built = match built.entry((arch, profile)) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(builder.build(programs, arch, profile)?),
-        };
-        for program in programs {
-            let number = if cpus == 1 { String::new() } else { format!(", {cpus} CPUs") };
-            let label = format!("{} [{arch}, {}, {cpu}{number}]", program.name, profile.name());
-            let machine = Machine { cpus, ..Machine::with_cpu(cpu) };
-            match built.get(&program.name) {
-                Some(elf) => boot(ledger, &label, elf, &machine)?,
-                None => ledger.fail(&format!("{label}: does not build")),
+fn boot_all(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], matrix: &[Row]) -> Result<()> {
+    for name in matrix.iter().flat_map(|row| row.only) {
+        ensure!(
+            programs.iter().any(|program| program.name == *name),
+            "the matrix names `{name}`, which does not exist"
+        );
+    }
+    let mut builds: BTreeMap<Build, Vec<&Row>> = BTreeMap::new();
+    for row in matrix {
+        builds.entry(row.build).or_default().push(row);
+    }
+    for (build, rows) in builds {
+        let wanted = |program: &&Program| rows.iter().any(|row| row.wants(program));
+        let wanted: Vec<&Program> = programs.iter().copied().filter(wanted).collect();
+        let built = bare.builder().build(&wanted, build)?;
+        for row in rows {
+            for program in wanted.iter().filter(|program| row.wants(program)) {
+                let label = row.label(program);
+                match built.get(&program.name) {
+                    Some(elf) => boot(ledger, &label, elf, &row.machine())?,
+                    None => ledger.fail(&format!("{label}: does not build")),
+                }
             }
         }
     }
@@ -115,23 +183,25 @@ pub fn boot(ledger: &mut Ledger, label: &str, elf: &Path, machine: &Machine) -> 
     Ok(())
 }
 
-/// Runs the benchmarks twice in each paging mode, counting instructions.
+/// Runs the benchmarks twice in each paging mode and layout of the window, counting instructions.
 pub fn cost(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     let programs = bare.programs.of(Kind::Bench);
     if programs.is_empty() {
         bail!("package kernel has no benchmark");
     }
     for arch in Arch::ALL {
-        cost_of(bare, ledger, &programs, arch)?;
+        for window in Window::ALL {
+            cost_of(bare, ledger, &programs, Build::release(arch, window))?;
+        }
     }
     Ok(())
 }
 
-fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], arch: Arch) -> Result<()> {
-    let built = bare.builder().build(programs, arch, Profile::Release)?;
-    let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(arch) };
+fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], build: Build) -> Result<()> {
+    let built = bare.builder().build(programs, build)?;
+    let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(build.arch) };
     for program in programs {
-        let name = &format!("{} [{arch}]", program.name);
+        let name = &format!("{} [{}{}]", program.name, build.arch, build.window.remark());
         let Some(elf) = built.get(&program.name) else {
             ledger.fail(&format!("{name}: does not build"));
             continue;

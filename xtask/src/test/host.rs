@@ -5,8 +5,8 @@ use std::process::Command;
 use anyhow::Result;
 
 use super::{Bare, Ledger};
-use crate::arch::Arch;
-use crate::bare::Profile;
+use crate::arch::{Arch, Window};
+use crate::bare::Build;
 use crate::setup;
 use crate::workspace::{LIBRARY, Workspace};
 
@@ -28,8 +28,8 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ledger.skip("the bare-metal programs: this toolchain has no clippy; rustup's with rust-src checks them");
         return Ok(());
     }
-    for arch in Arch::ALL {
-        let mut cargo = bare.builder().cargo("clippy", arch, Profile::Release);
+    for build in builds() {
+        let mut cargo = bare.builder().cargo("clippy", build);
         cargo.arg("--lib");
         for program in bare.programs.all() {
             cargo.args([program.kind.flag(), &program.name]);
@@ -38,7 +38,7 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
             });
         }
         cargo.args(["--", "-D", "warnings"]);
-        ledger.command(&format!("cargo clippy for the bare machine, {arch}"), &mut cargo)?;
+        ledger.command(&format!("cargo clippy for the bare machine, {build}"), &mut cargo)?;
     }
     Ok(())
 }
@@ -47,12 +47,18 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
 pub fn doc(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     let mut host = bare.workspace.cargo(&["doc", "--no-deps", "-p", LIBRARY, "--all-features"]);
     ledger.command("cargo doc of highmem", host.env("RUSTDOCFLAGS", "-D warnings"))?;
-    for arch in Arch::ALL {
-        let mut kernel = bare.builder().cargo("doc", arch, Profile::Release);
+    for build in builds() {
+        let mut kernel = bare.builder().cargo("doc", build);
         kernel.args(["--no-deps", "--lib"]).env("RUSTDOCFLAGS", "-D warnings");
-        ledger.command(&format!("cargo doc of kernel, for the bare machine, {arch}"), &mut kernel)?;
+        ledger.command(&format!("cargo doc of kernel, for the bare machine, {build}"), &mut kernel)?;
     }
     Ok(())
+}
+
+/// Each paging mode once, and one of them with the second layout of the window: the code of that is the same in all.
+fn builds() -> impl Iterator<Item = Build> {
+    let usual = Arch::ALL.into_iter().map(|arch| Build::release(arch, Window::Shared));
+    usual.chain([Build::release(Arch::Pae, Window::Cpu)])
 }
 
 /// `cargo test` but for the `ui` tests, which depend on the compiler's version.
