@@ -21,9 +21,14 @@ kernel::main!(costs);
 const ROUNDS: u32 = 10_000;
 
 fn costs(task: &mut kernel::kmap::Task<'_>) {
+    let one_cpu = Limits { with_context: [16, 24, 19], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
+    if cfg!(feature = "cpu-window") {
+        println!("a kernel with several CPUs, each of which has its own window, and costs no more than a single one");
+        costs_of("_with_own_window", task, one_cpu);
+        return;
+    }
     OneCpu::link();
     println!("a kernel with one CPU");
-    let one_cpu = Limits { with_context: [16, 24, 19], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
     // SAFETY: I1: this is the one thread of the one CPU; the window is `OneCpu`'s own, and no interrupt uses it.
     unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
     println!("a kernel with several CPUs, which has to know on which it is");
