@@ -22,6 +22,7 @@ fn debug_tests(task: &mut Task<'_>) {
     harness::run_tests(
         task,
         &[
+            ("a_run_over_either_end_of_a_page_faults", a_run_over_either_end_of_a_page_faults),
             ("right_contexts_are_not_reported", right_contexts_are_not_reported),
             ("an_interrupt_context_in_a_task_is_reported", an_interrupt_context_in_a_task_is_reported),
             ("a_softirq_context_in_a_task_is_reported", a_softirq_context_in_a_task_is_reported),
@@ -34,7 +35,6 @@ fn debug_tests(task: &mut Task<'_>) {
                 "a_forgotten_guard_is_reported_where_its_slot_is_mapped",
                 a_forgotten_guard_is_reported_where_its_slot_is_mapped,
             ),
-            ("a_run_over_either_end_of_a_page_faults", a_run_over_either_end_of_a_page_faults),
             ("lowmem_is_mapped_too", lowmem_is_mapped_too),
             ("mappings_say_who_made_them", mappings_say_who_made_them),
         ],
