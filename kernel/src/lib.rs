@@ -16,7 +16,7 @@
 //! ```
 //!
 //! Up to four CPUs with one thread each, ring 0, in one of three paging modes: 32-bit without PAE (feature `non-pae`), 32-bit
-//! with PAE, 64-bit with 4 or 5 levels. How the kernel joins `highmem` is in [`kmap`], and how the CPUs are started in [`smp`].
+//! with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). How the kernel joins `highmem` is in [`kmap`], and how the CPUs are started in [`smp`].
 //! On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
