@@ -406,6 +406,11 @@ pub(crate) fn sleep_until(alarm: Duration) {
     }
 }
 
+/// Whether the thread that [`spawn`] called so has ended.
+pub(crate) fn has_ended((id, lives): (Id, u64)) -> bool {
+    lock().all[id].lives != lives
+}
+
 /// Sleeps until the thread that [`spawn`] called so has ended, and its stack is free.
 #[track_caller]
 pub(crate) fn join((id, lives): (Id, u64)) {

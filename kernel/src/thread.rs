@@ -64,6 +64,11 @@ fn start<T: Send + 'static>(
 }
 
 impl<T> JoinHandle<T> {
+    /// Whether the thread has ended.
+    pub fn is_finished(&self) -> bool {
+        sched::has_ended(self.thread)
+    }
+
     /// Sleeps until the thread has ended, and gives what it returned.
     ///
     /// # Panics
