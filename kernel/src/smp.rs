@@ -138,14 +138,17 @@ pub(crate) extern "C" fn enter() -> ! {
     sched::idle()
 }
 
-/// Runs `work` in a thread on every CPU, this one included, and waits for all. Each is bound to its CPU.
+/// Runs `work` in a thread on every CPU, this one included, and waits for all. Each is bound to its CPU, and all are there before one
+/// runs on this CPU: they may wait for each other even with preemption off.
 ///
 /// # Panics
 ///
 /// If there are too many threads.
 pub fn run_on_all(task: &mut Task<'_>, work: Work) {
     let start = |cpu| thread::spawn_on(cpu, "work", move |task| work(task, cpu));
+    let together = task.atomic();
     let threads: Vec<_> = (0..count()).map(start).collect();
+    drop(together);
     for thread in threads {
         thread.join(task);
     }

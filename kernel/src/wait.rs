@@ -1,11 +1,10 @@
 //! Waiting for something to become so.
 //!
-//! The mistake is as old as sleeping: a thread looks, finds that it has to wait, and goes to sleep; in between, what it waits for happens, and
-//! who has done it finds nobody to wake. So a thread enters the queue first, then looks, and then sleeps only if nobody has woken it since
-//! it entered.
+//! The mistake is as old as sleeping: a thread looks, finds that it has to wait, and goes to sleep; in between, what it waits for happens,
+//! and who has done it finds nobody to wake. So a thread enters the queue first, then looks, and then sleeps only if nobody has woken
+//! it since it entered.
 //!
-//! Who waits longest is woken first. A thread that is woken too early, because another was quicker, goes back to the head of the
-//! queue.
+//! Who has waited longest is woken first. A thread that is woken and still has to wait, because another was quicker, has its old place.
 
 use alloc::collections::VecDeque;
 
@@ -23,13 +22,26 @@ use crate::sync::IrqLock;
 /// QUEUE.wake_one();
 /// ```
 pub struct WaitQueue {
-    waiters: IrqLock<VecDeque<sched::Id>>,
+    waiters: IrqLock<Waiters>,
+}
+
+/// Who waits, in the order in which they came. Each has a ticket, which is its place.
+struct Waiters {
+    tickets: u64,
+    queue: VecDeque<(u64, sched::Id)>,
+}
+
+impl Waiters {
+    /// Where the holder of a ticket stands, or where it would.
+    fn place(&self, ticket: u64) -> Result<usize, usize> {
+        self.queue.binary_search_by_key(&ticket, |&(ticket, _)| ticket)
+    }
 }
 
 impl WaitQueue {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { waiters: IrqLock::new(VecDeque::new()) }
+        Self { waiters: IrqLock::new(Waiters { tickets: 0, queue: VecDeque::new() }) }
     }
 
     /// Sleeps until `condition` gives true, which it is asked at once, and after each wake-up. It may take what it finds.
@@ -39,38 +51,37 @@ impl WaitQueue {
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
     pub fn wait(&self, _task: &mut Task<'_>, mut condition: impl FnMut() -> bool) {
-        let mut woken = false;
+        let ticket = self.waiters.with(|waiters| {
+            waiters.tickets += 1;
+            waiters.tickets
+        });
         loop {
             let own = sched::get_drowsy();
-            self.waiters.with(|waiters| match waiters.contains(&own) {
-                true => {}
-                false if woken => waiters.push_front(own),
-                false => waiters.push_back(own),
+            self.waiters.with(|waiters| {
+                if let Err(place) = waiters.place(ticket) {
+                    waiters.queue.insert(place, (ticket, own));
+                }
             });
             if condition() {
-                self.leave(own);
-                return;
+                return self.leave(ticket);
             }
             sched::sleep();
-            woken = true;
         }
     }
 
     /// Takes a thread out that need not wait. If somebody has just woken it, that was meant for one that does.
-    fn leave(&self, own: sched::Id) {
-        let was_there = self.waiters.with(|waiters| {
-            let at = waiters.iter().position(|&id| id == own);
-            at.map(|at| waiters.remove(at)).is_some()
-        });
+    fn leave(&self, ticket: u64) {
+        let was_there =
+            self.waiters.with(|waiters| waiters.place(ticket).map(|place| waiters.queue.remove(place)).is_ok());
         if !was_there {
             self.wake_one();
         }
     }
 
-    /// Wakes the thread that waits longest, if one does. To be called when what it waits for is so; anywhere but in an NMI.
+    /// Wakes the thread that has waited longest, if one waits. To be called when what it waits for is so; anywhere but in an NMI.
     pub fn wake_one(&self) {
         self.waiters.with(|waiters| {
-            if let Some(id) = waiters.pop_front() {
+            if let Some((_, id)) = waiters.queue.pop_front() {
                 sched::wake(id);
             }
         });
@@ -78,7 +89,7 @@ impl WaitQueue {
 
     /// Wakes all threads that wait. To be called when what they wait for is so; anywhere but in an NMI.
     pub fn wake_all(&self) {
-        self.waiters.with(|waiters| waiters.drain(..).for_each(sched::wake));
+        self.waiters.with(|waiters| waiters.queue.drain(..).for_each(|(_, id)| sched::wake(id)));
     }
 }
 
