@@ -432,7 +432,7 @@ fn threads_that_move_map_where_they_are(task: &mut Task<'_>) {
             let stays = kmap::slots().any(|(_, address)| address == mapped.address());
             assert!(own && stays, "{:#x} is not a slot of this CPU", mapped.address());
             let entry = kmap::entry(mapped.address());
-            assert_eq!(paging::address(entry), highmem::Page::pfn(&*mapped.page()).address());
+            assert_eq!(paging::address(entry), mapped.pfn().address());
             assert!(mapped.iter().all(|&byte| byte == signature));
             let address = mapped.address();
             drop(mapped);
@@ -738,7 +738,7 @@ fn a_call_reaches_every_other_cpu_in_an_interrupt(task: &mut Task<'_>) {
             ipi::call_on_others_with(task, &|_| {
                 seen.fetch_or(1 << cpu::number(), SeqCst);
             });
-            let others = (1_u32 << smp::count()) - 1 & !(1 << caller);
+            let others = ((1_u32 << smp::count()) - 1) & !(1 << caller);
             assert_eq!(seen.into_inner(), others);
         });
         join_all(task, [call].into());
