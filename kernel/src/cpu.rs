@@ -2,7 +2,7 @@
 //! and `gs` in 64-bit mode. So a CPU's number and its count of preemption are each one instruction away.
 //!
 //! A thread moves from one CPU to another unless it has a reason to stay: preemption or softirqs off, interrupts off, or an interrupt
-//! or a softirq being served. What [`this`] gives is good for as long as there is one. Where there may be none, one instruction does
+//! or a softirq being served. What `this` gives is good for as long as there is one. Where there may be none, one instruction does
 //! it all, and is true of the CPU that it ran on.
 
 use core::arch::asm;
