@@ -29,7 +29,7 @@ fn costs(task: &mut kernel::kmap::Task<'_>) {
     }
     OneCpu::link();
     println!("a kernel with one CPU");
-    // SAFETY: I1: this is the one thread of the one CPU; the window is `OneCpu`'s own, and no interrupt uses it.
+    // SAFETY: I1: the one thread that uses the window of `OneCpu`, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
     println!("a kernel with several CPUs, which has to know on which it is");
     let several_cpus = Limits { with_context: [23, 33, 25], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };

@@ -14,7 +14,7 @@ use highmem::PAGE_SIZE;
 
 use crate::arch::IMAGE_BASE;
 use crate::kmap::Task;
-use crate::{console, cpu, exit, frames, heap, idt, irq, memory, paging, pic, pvh, smp, timer, window};
+use crate::{console, cpu, exit, frames, heap, idt, irq, memory, paging, pic, pvh, sched, smp, thread, timer, window};
 
 global_asm!(
     r#"
@@ -30,17 +30,17 @@ global_asm!(
     .pushsection .bss.stack, "aw", @nobits
     .balign 4096
     .globl boot_stacks
-boot_stacks:                                # one for each CPU: a page that the final tables leave out, and the stack
+boot_stacks:                                # one for each CPU and each thread: a page that the final tables leave out, and the stack
     .skip {guard} + {stack}
     .globl boot_stack_top
 boot_stack_top:
-    .skip ({guard} + {stack}) * ({cpus} - 1)
+    .skip ({guard} + {stack}) * ({stacks} - 1)
     .popsection
     "#,
     base = const IMAGE_BASE,
     guard = const PAGE_SIZE,
     stack = const STACK_SIZE,
-    cpus = const cpu::MAX,
+    stacks = const sched::ALL,
     options(att_syntax)
 );
 
@@ -54,22 +54,28 @@ unsafe extern "Rust" {
     safe fn program(task: &mut Task<'_>);
 }
 
-/// How large each CPU's stack is.
-const STACK_SIZE: usize = 64 << 10;
+/// How large each stack is.
+pub(crate) const STACK_SIZE: usize = 64 << 10;
 
-/// The page below the stack of each CPU, which is never mapped: an overflow must not run into other data.
+/// The page below each stack, which is never mapped: an overflow must not run into other data.
 pub fn stack_guards() -> impl Iterator<Item = usize> {
-    (&raw const STACKS as usize..).step_by(PAGE_SIZE + STACK_SIZE).take(cpu::MAX)
+    (&raw const STACKS as usize..).step_by(PAGE_SIZE + STACK_SIZE).take(sched::ALL)
 }
 
-/// Where the stack of a CPU begins.
-pub(crate) fn stack_top(cpu: usize) -> usize {
-    &raw const STACKS as usize + (PAGE_SIZE + STACK_SIZE) * (cpu + 1)
+/// Whether the page at `virt` is one of [`stack_guards`].
+pub(crate) fn is_stack_guard(virt: usize) -> bool {
+    let from_first = virt.wrapping_sub(&raw const STACKS as usize);
+    from_first.is_multiple_of(PAGE_SIZE + STACK_SIZE) && from_first / (PAGE_SIZE + STACK_SIZE) < sched::ALL
+}
+
+/// Where the stack of this number begins. A CPU starts on the one with its number, and idles there.
+pub(crate) fn stack_top(number: usize) -> usize {
+    &raw const STACKS as usize + (PAGE_SIZE + STACK_SIZE) * (number + 1)
 }
 
 /// Names the function that a program starts with, once the kernel is up and interrupts are on.
 ///
-/// It is a `fn(&mut Task<'_>)`; when it returns, the machine exits with success.
+/// It is a `fn(&mut Task<'_>)`, which a thread bound to the first CPU runs; when it returns, the machine exits with success.
 #[macro_export]
 macro_rules! main {
     ($entry:expr) => {
@@ -96,9 +102,12 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     frames::init(memory::map());
     pic::init();
     timer::init();
+    sched::init();
     irq::init();
     smp::init();
-    // SAFETY: I1: this is the start of the first CPU's one thread; interrupts are on, and nothing is being served.
-    unsafe { Task::enter(program) };
-    exit(true)
+    drop(thread::spawn_on(0, "main", |task| {
+        program(task);
+        exit(true)
+    }));
+    sched::idle()
 }

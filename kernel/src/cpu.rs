@@ -1,7 +1,9 @@
 //! What each CPU has for itself, and how it finds it: a segment register whose base is the CPU's own structure, `fs` in 32-bit
 //! and `gs` in 64-bit mode. So a CPU's number and its count of preemption are each one instruction away.
 //!
-//! No thread moves from one CPU to another.
+//! A thread moves from one CPU to another unless it has a reason to stay: preemption or softirqs off, interrupts off, or an interrupt
+//! or a softirq being served. What `this` gives is good for as long as there is one. Where there may be none, one instruction does
+//! it all, and is true of the CPU that it ran on.
 
 use core::arch::asm;
 use core::mem::offset_of;
@@ -13,10 +15,14 @@ use highmem::Kernel;
 use typenum::Unsigned;
 
 use crate::kmap::ExampleKernel;
-use crate::{arch, gdt};
+use crate::{arch, gdt, sched};
 
 /// How many CPUs this kernel uses at the most.
 pub const MAX: usize = <<ExampleKernel as Kernel>::Cpus as Unsigned>::USIZE;
+
+/// In `preempt_count`: no other thread is due. So the whole is 0 just when the CPU has to switch and may, and the `dec` that ends the last
+/// reason not to says so. Linux has `PREEMPT_NEED_RESCHED` upside down, too.
+const NOT_DUE: u32 = 1 << 31;
 
 /// The state of one CPU. Only that CPU writes it; its interrupt handlers do so, too.
 #[derive(Debug)]
@@ -26,14 +32,16 @@ pub(crate) struct Cpu {
     itself: AtomicPtr<Cpu>,
     /// Its number.
     number: usize,
-    /// How many reasons there are not to switch to another thread.
-    pub preempt_count: AtomicU32,
+    /// How many reasons there are not to switch to another thread, and [`NOT_DUE`].
+    preempt_count: AtomicU32,
     /// How many want interrupts off.
     pub irqs_off: AtomicU32,
     /// Whether interrupts were on when the first of them came.
     pub irqs_were_on: AtomicBool,
     /// How many interrupt handlers are running, one interrupting the other.
     pub irq_depth: AtomicU32,
+    /// Whether the handler of `timer` wants this CPU's ticks.
+    pub ticks_wanted: AtomicBool,
     /// Whether a softirq is to run.
     pub softirq_pending: AtomicBool,
     /// Reasons not to run softirqs, one of them being that one runs.
@@ -47,10 +55,11 @@ impl Cpu {
         Self {
             itself: AtomicPtr::new(ptr::null_mut()),
             number,
-            preempt_count: AtomicU32::new(0),
+            preempt_count: AtomicU32::new(NOT_DUE),
             irqs_off: AtomicU32::new(0),
             irqs_were_on: AtomicBool::new(false),
             irq_depth: AtomicU32::new(0),
+            ticks_wanted: AtomicBool::new(false),
             softirq_pending: AtomicBool::new(false),
             softirqs_off: AtomicU32::new(0),
             in_softirq: AtomicBool::new(false),
@@ -91,7 +100,24 @@ macro_rules! own {
     };
 }
 
-/// The state of the CPU that this code runs on.
+/// One load from this CPU's structure: true at that moment, whatever comes after.
+macro_rules! load {
+    ($field:ident) => {{
+        let value: u32;
+        // SAFETY: loads a field of 32 bits; `init` comes first.
+        unsafe {
+            asm!(
+                own!("mov {value:e},"),
+                value = out(reg) value,
+                offset = const offset_of!(Cpu, $field),
+                options(readonly, nostack, preserves_flags)
+            );
+        }
+        value
+    }};
+}
+
+/// The state of the CPU that this code runs on, for code that stays there.
 #[inline]
 pub(crate) fn this() -> &'static Cpu {
     let itself: *const Cpu;
@@ -107,17 +133,17 @@ pub(crate) fn this() -> &'static Cpu {
     }
 }
 
-/// The number of the CPU that this code runs on.
+/// The number of the CPU that this code runs on. A thread that does not stay there may be on another one when it looks at it.
 #[inline]
 pub fn number() -> usize {
     let number;
-    // SAFETY: one load from this CPU's structure; `init` comes first.
+    // SAFETY: one load from this CPU's structure; `init` comes first. Not `pure`: the number changes when the thread moves.
     unsafe {
         asm!(
             own!("mov {number},"),
             number = out(reg) number,
             offset = const offset_of!(Cpu, number),
-            options(pure, readonly, nostack, preserves_flags)
+            options(readonly, nostack, preserves_flags)
         );
     }
     number
@@ -141,6 +167,41 @@ pub(crate) fn one_less(count: &AtomicU32) -> u32 {
     left
 }
 
+/// How many reasons there are not to switch to another thread.
+pub(crate) fn preempt_count() -> u32 {
+    load!(preempt_count) & !NOT_DUE
+}
+
+/// How many interrupt handlers are running, one interrupting the other.
+pub(crate) fn irq_depth() -> u32 {
+    load!(irq_depth)
+}
+
+/// How many reasons there are not to run softirqs, one of them being that one runs.
+pub(crate) fn softirqs_off() -> u32 {
+    load!(softirqs_off)
+}
+
+/// Whether a softirq runs. A thread that does not stay on its CPU is not in one.
+pub(crate) fn in_softirq() -> bool {
+    softirqs_off() > 0 && this().in_softirq.load(Relaxed)
+}
+
+/// Whether another thread is due, and there is no reason not to switch.
+pub(crate) fn is_due() -> bool {
+    load!(preempt_count) == 0
+}
+
+/// Notes whether this CPU is to switch to another thread as soon as it may; called with interrupts off.
+pub(crate) fn set_due(due: bool) {
+    let count = &this().preempt_count;
+    if due {
+        count.fetch_and(!NOT_DUE, Relaxed);
+    } else {
+        count.fetch_or(NOT_DUE, Relaxed);
+    }
+}
+
 /// One more reason not to switch to another thread.
 #[inline]
 pub(crate) fn preempt_disable() {
@@ -148,9 +209,17 @@ pub(crate) fn preempt_disable() {
     unsafe { asm!(own!("inc dword ptr"), offset = const offset_of!(Cpu, preempt_count), options(nostack)) }
 }
 
-/// One less reason not to switch to another thread.
+/// One less reason not to switch to another thread. With the last one gone, switches if one is due.
 #[inline]
 pub(crate) fn preempt_enable() {
     // SAFETY: as in `preempt_disable`.
-    unsafe { asm!(own!("dec dword ptr"), offset = const offset_of!(Cpu, preempt_count), options(nostack)) }
+    unsafe {
+        asm!(
+            own!("dec dword ptr"),
+            "jz {due}",
+            offset = const offset_of!(Cpu, preempt_count),
+            due = label { sched::preemption_comes_on() },
+            options(nostack)
+        );
+    }
 }

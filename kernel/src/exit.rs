@@ -9,7 +9,7 @@ use core::sync::atomic::Ordering::Relaxed;
 
 use qemu_exit::{QEMUExit, X86};
 
-use crate::{console, cpu, harness, irq, print, println, smp};
+use crate::{console, cpu, harness, irq, print, println, sched, smp};
 
 /// The port of QEMU's `isa-debug-exit`.
 const PORT: u16 = 0xf4;
@@ -56,6 +56,9 @@ fn panic(info: &PanicInfo<'_>) -> ! {
     }
     if smp::count() > 1 {
         print!("CPU {} ", cpu::number());
+    }
+    if let Some(name) = sched::try_name() {
+        print!("thread {name} ");
     }
     match info.location() {
         Some(at) => println!("panicked at {}:{}: {}", at.file(), at.line(), info.message()),

@@ -12,7 +12,7 @@ use core::sync::atomic::Ordering::Relaxed;
 use crate::arch::{self, Flags};
 use crate::kmap::HardIrq;
 use crate::sync::IrqLock;
-use crate::{cpu, lapic, pic, softirq, timer};
+use crate::{cpu, ipi, lapic, pic, sched, softirq, timer};
 
 /// Number of interrupt lines of the two controllers.
 pub const LINES: usize = 16;
@@ -64,7 +64,8 @@ pub(crate) fn dispatch_local(vector: u8) {
     let handler: Option<Handler> = match vector {
         lapic::SPURIOUS_VECTOR => return,
         lapic::TIMER_VECTOR => Some(timer::local_tick),
-        lapic::CALL_VECTOR => None, // it has woken the CPU up
+        lapic::CALL_VECTOR => Some(ipi::answer),
+        lapic::POKE_VECTOR => Some(|_| cpu::set_due(true)),
         _ => panic!("interrupt on vector {vector}, which nobody uses"),
     };
     serve(lapic::end_of_interrupt, handler);
@@ -85,7 +86,7 @@ pub fn in_interrupt() -> bool {
 
 /// How many interrupt handlers are running, one interrupting the other.
 pub fn depth() -> u32 {
-    cpu::this().irq_depth.load(Relaxed)
+    cpu::irq_depth()
 }
 
 /// Calls `handler` on every interrupt on `line` from now on, in place of an earlier handler.
@@ -131,4 +132,5 @@ fn serve(end_of_interrupt: impl FnOnce(), handler: Option<Handler>) {
     }
     // The return from the interrupt turns interrupts on: this counts as the `restore`.
     assert!(cpu.irqs_off.swap(0, Relaxed) == 1 && !enabled(), "an interrupt handler left the interrupt flag changed");
+    sched::interrupt_ends();
 }

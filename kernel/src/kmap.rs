@@ -1,12 +1,11 @@
 //! The kernel's side of `highmem`: the one trait, the window, and the entry points.
 //!
-//! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task in
-//! [`boot`](crate::boot), interrupt handlers in [`irq`], softirqs in [`softirq`].
+//! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task where a
+//! thread starts, in [`sched`](crate::sched), interrupt handlers in [`irq`], softirqs in [`softirq`].
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::Ordering::Relaxed;
 
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
@@ -42,8 +41,10 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 // SAFETY: the checklist of `Kernel`.
 // The window: `window::link` links its tables before the first thread runs, there is one address space, and nobody else uses
 // these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
-// The CPU: each has one thread, which stays there, and a number of its own, which `cpu` gives it before its first thread. Softirqs and
-// interrupts are kept out as their modules say, and both count. `smp::run_on_all` takes `&mut Task`.
+// The CPU: each has a number of its own, before its first thread. Threads move from CPU to CPU, but not while preemption or interrupts are
+// off, nor in a softirq: `sched` looks at the counts of the CPU before a switch, and the count goes up in one instruction. Softirqs and
+// interrupts are kept out as their modules say, and both count. What another CPU or thread runs borrows nothing
+// (`ipi::call_on_others`, `thread::spawn`, `smp::run_on_all`), or takes `&mut Task` (`ipi::call_on_others_with`).
 // Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
 unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
@@ -96,19 +97,22 @@ unsafe impl Kernel for ExampleKernel {
     }
 
     fn state() -> Option<State> {
-        let cpu = cpu::this();
-        let serving = if irq::in_interrupt() {
-            Serving::InterruptHandler
-        } else if cpu.in_softirq.load(Relaxed) {
-            Serving::SoftirqHandler
-        } else {
-            Serving::Thread
-        };
-        Some(State {
-            serving,
-            preemption_off: serving != Serving::Thread || cpu.preempt_count.load(Relaxed) > 0,
-            softirqs_off: cpu.softirqs_off.load(Relaxed) > 0,
-            interrupts_off: !irq::enabled(),
+        let interrupts_off = !irq::enabled();
+        // All accounts of one CPU, even if the thread need not stay there.
+        irq::with_disabled(|| {
+            let serving = if irq::in_interrupt() {
+                Serving::InterruptHandler
+            } else if cpu::in_softirq() {
+                Serving::SoftirqHandler
+            } else {
+                Serving::Thread
+            };
+            Some(State {
+                serving,
+                preemption_off: serving != Serving::Thread || cpu::preempt_count() > 0,
+                softirqs_off: cpu::softirqs_off() > 0,
+                interrupts_off,
+            })
         })
     }
 
@@ -151,5 +155,5 @@ pub fn take_reports() -> Vec<String> {
 
 /// How many reasons there are not to switch to another thread.
 pub fn preempt_count() -> u32 {
-    cpu::this().preempt_count.load(Relaxed)
+    cpu::preempt_count()
 }

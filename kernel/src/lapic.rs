@@ -1,4 +1,4 @@
-//! The local interrupt controller of each CPU: how one CPU starts and calls another, and the timer that each CPU but the first has its
+//! The local interrupt controller of each CPU: how one CPU starts and interrupts another, and the timer that each CPU but the first has its
 //! ticks from.
 //!
 //! Each CPU sees its own at the same address. The first CPU's goes on letting the interrupts of the two 8259 through.
@@ -18,8 +18,11 @@ use crate::paging;
 /// The vector of the timer.
 pub const TIMER_VECTOR: u8 = 0x40;
 
-/// The vector of a call from another CPU.
+/// The vector of a call from another CPU: `ipi`.
 pub const CALL_VECTOR: u8 = 0x41;
+
+/// The vector of a CPU that says that there is a thread to run.
+pub const POKE_VECTOR: u8 = 0x42;
 
 /// The vector of an interrupt that is none. The oldest controllers want the low four bits set.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
@@ -101,9 +104,9 @@ pub(crate) fn stop_timer() {
     write(TIMER_INITIAL, 0);
 }
 
-/// Interrupts the CPU whose controller is number `target`, with [`CALL_VECTOR`].
-pub(crate) fn call(target: u8) {
-    send(target, FIXED | u32::from(CALL_VECTOR));
+/// Interrupts the CPU whose controller is number `target`. Called with interrupts off: a message takes two stores.
+pub(crate) fn interrupt(target: u8, vector: u8) {
+    send(target, FIXED | u32::from(vector));
 }
 
 /// Resets the CPU whose controller is number `target`, if there is one, and starts it at this page below 1 MiB. It may need a

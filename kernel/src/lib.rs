@@ -15,8 +15,9 @@
 //! }
 //! ```
 //!
-//! Up to four CPUs with one thread each, ring 0, in one of three paging modes: 32-bit without PAE (feature `non-pae`), 32-bit
-//! with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). How the kernel joins `highmem` is in [`kmap`], and how the CPUs are started in [`smp`].
+//! Up to four CPUs and sixteen threads, which the CPUs share, in ring 0, and in one of three paging modes: 32-bit without PAE (feature
+//! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). How the
+//! kernel joins `highmem` is in [`kmap`], how the CPUs are started in [`smp`], and which thread runs on which of them in [`sched`].
 //! On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
@@ -34,6 +35,7 @@ mod gdt;
 pub mod harness;
 mod heap;
 mod idt;
+pub mod ipi;
 pub mod irq;
 pub mod kmap;
 mod lapic;
@@ -43,11 +45,14 @@ mod pic;
 pub mod probe;
 mod pvh;
 pub mod report;
+pub mod sched;
 pub mod smp;
 pub mod softirq;
 pub mod sync;
+pub mod thread;
 pub mod timer;
 mod trap;
+pub mod wait;
 #[cfg_attr(feature = "cpu-window", path = "window/cpu.rs")]
 #[cfg_attr(not(feature = "cpu-window"), path = "window/shared.rs")]
 mod window;

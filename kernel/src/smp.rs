@@ -2,19 +2,19 @@
 //!
 //! The first CPU starts the others one by one. Each begins in real mode, in a page below 1 MiB that nobody else has, and joins the
 //! way of the first one at once: the boot tables, the upper half, then the final page tables, and a stack of its own. It then
-//! waits for work: [`run_on_all`] has every CPU run a function as its task.
+//! idles until there are threads to run. [`run_on_all`] has a thread on every CPU run a function.
 
+use alloc::vec::Vec;
 use core::arch::global_asm;
 use core::ffi::c_void;
 use core::ptr;
+use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
-use core::sync::atomic::{AtomicU32, AtomicUsize};
 
 use crate::arch::IMAGE_BASE;
 use crate::kmap::Task;
 use crate::paging::DIRECT_MAP_BASE;
-use crate::sync::IrqLock;
-use crate::{boot, cpu, idt, irq, lapic, paging};
+use crate::{boot, cpu, idt, lapic, paging, sched, thread, timer};
 
 /// Where the code for real mode is copied: the first MiB is never handed out.
 const TRAMPOLINE: usize = 0x8000;
@@ -22,9 +22,6 @@ const TRAMPOLINE: usize = 0x8000;
 /// How long a CPU may take to answer, in steps of about a microsecond or more: if it is sure to be there, and if not.
 const CERTAIN: u32 = 10_000_000;
 const UNCERTAIN: u32 = 20_000;
-
-/// Rounds of a wait for the other CPUs' work to end; much more than any work here takes.
-const PATIENCE: u64 = 1 << 33;
 
 global_asm!(
     r#"
@@ -74,16 +71,7 @@ static STACK: AtomicUsize = AtomicUsize::new(0);
 /// How many CPUs there are.
 static COUNT: AtomicUsize = AtomicUsize::new(1);
 
-/// What all CPUs are to run.
-static WORK: IrqLock<Option<Work>> = IrqLock::new(None);
-
-/// Counts the pieces of work, and says with that that there is a new one.
-static GENERATION: AtomicU32 = AtomicU32::new(0);
-
-/// The last piece that each CPU has finished.
-static FINISHED: [AtomicU32; cpu::MAX] = [const { AtomicU32::new(0) }; _];
-
-/// What a CPU runs as its task; the number is the CPU's.
+/// What a thread on each CPU runs; the number is the CPU's.
 pub type Work = fn(&mut Task<'_>, usize);
 
 /// How many CPUs there are, from number 0 on.
@@ -145,46 +133,23 @@ pub(crate) extern "C" fn enter() -> ! {
     cpu::init(number);
     idt::load();
     lapic::init();
+    timer::start_on_this_cpu();
     COUNT.store(number + 1, Release);
-    serve(number)
+    sched::idle()
 }
 
-/// Waits for work and does it.
-fn serve(number: usize) -> ! {
-    loop {
-        let finished = FINISHED[number].load(Relaxed);
-        irq::disable();
-        let generation = GENERATION.load(Acquire);
-        if generation == finished {
-            lapic::wait_for_interrupt();
-            continue;
-        }
-        irq::enable();
-        let work = WORK.with(|work| *work).expect("a new generation comes with work");
-        // SAFETY: I1: the one thread of this CPU begins its next piece of work; interrupts are on, and nothing is being served.
-        unsafe { Task::enter(|task| work(task, number)) };
-        FINISHED[number].store(generation, Release);
-    }
-}
-
-/// Runs `work` as the task of every CPU, this one included, and waits for all.
+/// Runs `work` in a thread on every CPU, this one included, and waits for all. Each is bound to its CPU, and all are there before one
+/// runs on this CPU: they may wait for each other even with preemption off.
 ///
 /// # Panics
 ///
-/// If it is called from within such work, or if a CPU does not come to an end within minutes.
+/// If there are too many threads.
 pub fn run_on_all(task: &mut Task<'_>, work: Work) {
-    let earlier = WORK.with(|slot| slot.replace(work));
-    assert!(earlier.is_none(), "the CPUs are at work already");
-    let generation = GENERATION.fetch_add(1, Release) + 1;
-    let others = 1..count();
-    for number in others.clone() {
-        irq::with_disabled(|| lapic::call(number as u8));
+    let start = |cpu| thread::spawn_on(cpu, "work", move |task| work(task, cpu));
+    let together = task.atomic();
+    let threads: Vec<_> = (0..count()).map(start).collect();
+    drop(together);
+    for thread in threads {
+        thread.join(task);
     }
-    work(task, cpu::number());
-    for number in others {
-        let finished = || FINISHED[number].load(Acquire) == generation;
-        let in_time = (0..PATIENCE).inspect(|_| core::hint::spin_loop()).any(|_| finished());
-        assert!(in_time, "CPU {number} does not finish its work");
-    }
-    WORK.with(|slot| *slot = None);
 }

@@ -24,12 +24,12 @@ pub fn set_handler(handler: Handler) {
 
 /// Asks for the softirq; called by interrupt handlers.
 pub fn raise() {
-    cpu::this().softirq_pending.store(true, Relaxed);
+    irq::with_disabled(|| cpu::this().softirq_pending.store(true, Relaxed));
 }
 
-/// Keeps softirqs out until the matching [`enable`].
+/// Keeps softirqs out until the matching [`enable`], and the thread on its CPU.
 pub(crate) fn disable() {
-    cpu::one_more(&cpu::this().softirqs_off);
+    irq::with_disabled(|| cpu::one_more(&cpu::this().softirqs_off));
 }
 
 /// Ends the matching [`disable`].

@@ -13,6 +13,9 @@ use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 #[cfg_attr(target_arch = "x86", path = "boot/x86_32.rs")]
 #[cfg_attr(target_arch = "x86_64", path = "boot/x86_64.rs")]
 mod current;
+#[cfg_attr(target_arch = "x86", path = "registers/x86_32.rs")]
+#[cfg_attr(target_arch = "x86_64", path = "registers/x86_64.rs")]
+mod registers;
 
 use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page as _};
@@ -377,7 +380,7 @@ fn interrupts_preserve_registers(_: &mut Task<'_>) {
     timer::set_handler(use_registers);
     let start = timer::ticks();
     for _ in 0..10_000 {
-        assert_eq!(current::hold_registers(10_000), 0, "bits that an interrupt changed");
+        assert_eq!(registers::hold_registers(10_000), 0, "bits that an interrupt changed");
         if timer::ticks() >= start + 100 {
             break;
         }

@@ -411,7 +411,5 @@ fn entry_for(phys: usize, virt: usize) -> Option<u64> {
     let linked = phys + IMAGE_BASE;
     let (text, rodata) = (text().contains(&linked), rodata().contains(&linked));
     let executable = text && virt == linked;
-    boot::stack_guards()
-        .all(|guard| linked != guard)
-        .then(|| page(phys as u64, !text && !rodata, has_nx() && !executable))
+    (!boot::is_stack_guard(linked)).then(|| page(phys as u64, !text && !rodata, has_nx() && !executable))
 }

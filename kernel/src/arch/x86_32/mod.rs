@@ -3,8 +3,10 @@
 //! The kernel's image is a part of the direct map, which begins at 3 GiB.
 
 mod entry;
+mod switch;
 mod trap;
 
+pub(crate) use switch::{SAVED_REGISTERS, switch_stacks};
 pub use trap::TrapFrame;
 pub use x86::bits32::eflags::EFlags as Flags;
 pub(crate) use x86::segmentation::Descriptor as Gate;

@@ -5,8 +5,10 @@
 //! 5-level one, too.
 
 mod entry;
+mod switch;
 mod trap;
 
+pub(crate) use switch::{SAVED_REGISTERS, switch_stacks};
 pub use trap::TrapFrame;
 pub use x86::bits64::rflags::{RFlags as Flags, read as flags};
 pub(crate) use x86::bits64::segmentation::Descriptor64 as Gate;

@@ -1,0 +1,440 @@
+//! Which thread runs on which CPU.
+//!
+//! All CPUs share one queue of threads that are ready, so a thread goes on where the next CPU comes free. Each CPU takes the first that may
+//! run there; with none, it runs a thread of its own that idles. A thread keeps its CPU until it waits, or until a tick of the CPU's timer
+//! finds others ready: then it goes to the end of the queue.
+//!
+//! A switch may happen in two places besides those where a thread sleeps: at the end of an interrupt that found the CPU in a thread, and
+//! where the last reason not to switch ends. It never happens in an interrupt handler or a softirq, with interrupts off, or with
+//! preemption off (I2). So all that [`cpu`] counts is 0 at a switch, and needs no place in a thread.
+//!
+//! The lock is held from the moment one thread is put away until the next one runs: nobody takes a thread whose registers are still
+//! in use. Whoever comes out of a switch unlocks what another thread has locked.
+//!
+//! A switch saves the registers that a function has to preserve, on the thread's stack; an interrupt has saved the others there. There is
+//! nothing else: the targets have no FPU, MMX or SSE registers (soft float), all threads share one address space, and CR3 stays as the
+//! CPU has it.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::vec::Vec;
+use core::mem;
+use core::ops::{Deref, DerefMut};
+use core::ptr;
+use core::sync::atomic::Ordering::Relaxed;
+use core::time::Duration;
+
+use spin::mutex::SpinMutex;
+
+use crate::kmap::Task;
+use crate::{arch, boot, cpu, irq, lapic, smp, timer};
+
+/// How many threads there can be at a time, besides those that idle.
+pub const MAX: usize = 16;
+
+/// Those that idle, and the others.
+pub(crate) const ALL: usize = cpu::MAX + MAX;
+
+/// Tries to take the lock before that is called a deadlock: seconds of spinning.
+const PATIENCE: u32 = 1 << 28;
+
+/// The number of a thread, which is that of its stack, too. The first ones idle, each on the CPU with its number.
+pub(crate) type Id = usize;
+
+/// What a thread is to do.
+pub(crate) type Body = Box<dyn FnOnce(&mut Task<'_>) + Send>;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum State {
+    /// There is no such thread.
+    Free,
+    /// In the queue.
+    Ready,
+    /// On a CPU.
+    Running,
+    /// Until somebody wakes it.
+    Asleep,
+}
+
+struct Thread {
+    name: &'static str,
+    state: State,
+    /// The one CPU that it may run on, if it is bound to one.
+    bound: Option<usize>,
+    /// Where its registers are, on its stack, while it does not run.
+    stack_pointer: usize,
+    /// What it is to do; taken when it starts.
+    body: Option<Body>,
+    /// Whether it wants to sleep, and nobody has woken it since it said so.
+    drowsy: bool,
+    /// When to wake it.
+    alarm: Option<Duration>,
+    /// How many threads have had this number before.
+    lives: u64,
+    /// Who waits for its end.
+    joiner: Option<Id>,
+}
+
+impl Thread {
+    const fn new(name: &'static str, state: State) -> Self {
+        Self {
+            name,
+            state,
+            bound: None,
+            stack_pointer: 0,
+            body: None,
+            drowsy: false,
+            alarm: None,
+            lives: 0,
+            joiner: None,
+        }
+    }
+
+    fn may_run_on(&self, cpu: usize) -> bool {
+        self.bound.is_none_or(|bound| bound == cpu)
+    }
+}
+
+struct Threads {
+    all: [Thread; ALL],
+    ready: VecDeque<Id>,
+    /// What each CPU runs.
+    running: [Id; cpu::MAX],
+    /// The CPUs that idle, and that nobody has poked since they do.
+    idle: [bool; cpu::MAX],
+}
+
+static THREADS: SpinMutex<Threads> = SpinMutex::new({
+    let mut threads = Threads {
+        all: [const { Thread::new("", State::Free) }; ALL],
+        ready: VecDeque::new(),
+        running: [0; cpu::MAX],
+        idle: [false; cpu::MAX],
+    };
+    let mut number = 0;
+    while number < cpu::MAX {
+        threads.all[number].name = "idle";
+        threads.all[number].state = State::Running;
+        threads.running[number] = number;
+        number += 1;
+    }
+    threads
+});
+
+/// The lock on [`THREADS`], held with interrupts off, by a CPU and not by a thread: it goes through a switch.
+struct Locked(());
+
+fn lock() -> Locked {
+    irq::save();
+    let guard = (0..PATIENCE).find_map(|_| {
+        THREADS.try_lock().or_else(|| {
+            core::hint::spin_loop();
+            None
+        })
+    });
+    mem::forget(guard.expect("deadlock on the scheduler's lock"));
+    Locked(())
+}
+
+impl Deref for Locked {
+    type Target = Threads;
+
+    fn deref(&self) -> &Threads {
+        // SAFETY: this CPU holds the lock, and nothing but this value leads to what is behind it.
+        unsafe { &*THREADS.as_mut_ptr() }
+    }
+}
+
+impl DerefMut for Locked {
+    fn deref_mut(&mut self) -> &mut Threads {
+        // SAFETY: as in `deref`.
+        unsafe { &mut *THREADS.as_mut_ptr() }
+    }
+}
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // SAFETY: this CPU holds the lock.
+        unsafe { THREADS.force_unlock() };
+        irq::restore();
+    }
+}
+
+impl Threads {
+    /// The thread that runs on this CPU.
+    fn current(&mut self) -> &mut Thread {
+        let id = self.running[cpu::number()];
+        &mut self.all[id]
+    }
+
+    /// Where in the queue the next thread for a CPU is.
+    fn next_for(&self, cpu: usize) -> Option<usize> {
+        self.ready.iter().position(|&id| self.all[id].may_run_on(cpu))
+    }
+
+    fn make_ready(&mut self, id: Id) {
+        self.all[id].state = State::Ready;
+        self.ready.push_back(id);
+    }
+
+    fn wake(&mut self, id: Id) {
+        let thread = &mut self.all[id];
+        thread.drowsy = false;
+        thread.alarm = None;
+        if thread.state == State::Asleep {
+            self.make_ready(id);
+            self.poke_for(id);
+        }
+    }
+
+    /// Has a CPU that idles look for work, if one does that may run the thread.
+    fn poke_for(&mut self, id: Id) {
+        let here = cpu::number();
+        let may_take_it = |&cpu: &usize| self.idle[cpu] && self.all[id].may_run_on(cpu);
+        let Some(cpu) = core::iter::once(here).chain(0..smp::count()).find(may_take_it) else { return };
+        self.idle[cpu] = false;
+        if cpu == here {
+            cpu::set_due(true);
+        } else {
+            lapic::interrupt(cpu as u8, lapic::POKE_VECTOR);
+        }
+    }
+}
+
+/// Makes room for all threads in the queue.
+pub(crate) fn init() {
+    lock().ready.reserve(ALL);
+}
+
+/// Starts a thread, and says which one: its number, and how many threads have had this number before.
+///
+/// # Panics
+///
+/// If there are [`MAX`] already, or there is no such CPU.
+pub(crate) fn spawn(name: &'static str, bound: Option<usize>, body: Body) -> (Id, u64) {
+    assert!(bound.is_none_or(|cpu| cpu < smp::count()), "no CPU {bound:?} for thread {name}");
+    let mut threads = lock();
+    let free = (cpu::MAX..ALL).find(|&id| threads.all[id].state == State::Free);
+    let Some(id) = free else {
+        let names = threads.all[cpu::MAX..].iter().map(|thread| thread.name);
+        panic!("no thread is left for {name}, all {MAX} are in use: {:?}", names.collect::<Vec<_>>())
+    };
+    // SAFETY: nobody uses the stack of a thread that there is not.
+    let stack_pointer = unsafe { first_frame(boot::stack_top(id)) };
+    let lives = threads.all[id].lives;
+    threads.all[id] = Thread { bound, stack_pointer, body: Some(body), lives, ..Thread::new(name, State::Ready) };
+    threads.make_ready(id);
+    threads.poke_for(id);
+    (id, lives)
+}
+
+/// Puts on an empty stack what the switch to a thread takes off: registers, and [`start`] to return to.
+///
+/// # Safety
+///
+/// The stack that ends at `top` is nobody's.
+unsafe fn first_frame(top: usize) -> usize {
+    // Above the address of `start` is the place of its own return address, so that the stack is aligned as after a call.
+    const WORDS: usize = arch::SAVED_REGISTERS + 2;
+    let stack: *mut usize = ptr::with_exposed_provenance_mut(top);
+    // SAFETY: by this function's contract.
+    unsafe {
+        let frame = stack.sub(WORDS);
+        frame.write_bytes(0, WORDS);
+        frame.add(arch::SAVED_REGISTERS).write(start as *const () as usize);
+        frame.expose_provenance()
+    }
+}
+
+/// Where each thread begins: right after the switch to it, and so with the lock, and with interrupts off.
+extern "C" fn start() -> ! {
+    let mut threads = Locked(());
+    cpu::this().irqs_were_on.store(true, Relaxed);
+    let body = threads.current().body.take().expect("a thread starts once");
+    drop(threads);
+    // SAFETY: I1: a thread starts; interrupts and preemption are on, and nothing is being served.
+    unsafe { Task::enter(|task| body(task)) };
+
+    let mut threads = lock();
+    let thread = threads.current();
+    thread.state = State::Free;
+    thread.lives += 1;
+    if let Some(joiner) = thread.joiner.take() {
+        threads.wake(joiner);
+    }
+    let _never = switch(threads);
+    unreachable!("a thread that has ended runs");
+}
+
+/// Goes on with the next thread, which is this one if no other is ready. Comes back when it is this one's turn again, on whatever CPU.
+fn switch(mut threads: Locked) -> Locked {
+    let number = cpu::number();
+    let current = threads.running[number];
+    let next = threads.next_for(number).and_then(|at| threads.ready.remove(at)).unwrap_or(number);
+    threads.all[next].state = State::Running;
+    threads.running[number] = next;
+    threads.idle[number] = next == number;
+    cpu::set_due(false);
+    if next == current {
+        return threads;
+    }
+    let cpu = cpu::this();
+    assert_eq!(cpu.irqs_off.load(Relaxed), 1, "a switch while somebody wants interrupts off");
+    assert!(
+        cpu::preempt_count() == 0 && cpu::softirqs_off() == 0 && !irq::in_interrupt(),
+        "a switch while thread {} has to stay",
+        threads.all[current].name
+    );
+    let were_on = cpu.irqs_were_on.load(Relaxed);
+    let to = threads.all[next].stack_pointer;
+    let from = &raw mut threads.all[current].stack_pointer;
+    mem::forget(threads); // the thread that goes on has the lock now
+    // SAFETY: `to` is what an earlier switch, or `first_frame`, has left of a thread that runs nowhere, and the lock keeps others from it.
+    // I2: the thread that goes is not one that has to stay, by the assertions.
+    unsafe { arch::switch_stacks(from, to) };
+    // This may be another CPU.
+    cpu::this().irqs_were_on.store(were_on, Relaxed);
+    Locked(())
+}
+
+/// Lets other threads run that are ready, if there are any. Called by a thread that need not stay, or with interrupts off at the end of
+/// an interrupt.
+pub(crate) fn reschedule() {
+    let mut threads = lock();
+    let number = cpu::number();
+    let current = threads.running[number];
+    if threads.next_for(number).is_none() {
+        threads.idle[number] = current == number;
+        cpu::set_due(false);
+        return;
+    }
+    if current != number {
+        threads.make_ready(current);
+    }
+    drop(switch(threads));
+}
+
+/// Switches to another thread at the end of an interrupt, if one is due; called with interrupts off.
+pub(crate) fn interrupt_ends() {
+    if cpu::is_due() && !irq::in_interrupt() && cpu::softirqs_off() == 0 {
+        reschedule();
+    }
+}
+
+/// Switches to another thread, one being due, where preemption comes on; unless there is another reason not to.
+#[cold]
+#[inline(never)]
+pub(crate) fn preemption_comes_on() {
+    if irq::enabled() && !irq::in_interrupt() && cpu::softirqs_off() == 0 {
+        reschedule();
+    }
+}
+
+/// What a tick of this CPU's timer means to threads.
+pub(crate) fn tick() {
+    let mut threads = lock();
+    let now = timer::uptime();
+    for id in cpu::MAX..ALL {
+        if threads.all[id].alarm.is_some_and(|alarm| alarm <= now) {
+            threads.wake(id);
+        }
+    }
+    if threads.next_for(cpu::number()).is_some() {
+        cpu::set_due(true);
+    }
+}
+
+/// Idles on this CPU, for ever. Interrupts take the CPU away when there is something to do.
+pub(crate) fn idle() -> ! {
+    loop {
+        irq::disable();
+        reschedule();
+        lapic::wait_for_interrupt();
+    }
+}
+
+/// # Panics
+///
+/// If the code that runs is not a thread that may sleep. Its `Task` says that it is; a context that was forgotten may have left
+/// preemption off.
+#[track_caller]
+fn assert_may_sleep() {
+    let counts = (cpu::preempt_count(), cpu::softirqs_off(), irq::depth());
+    assert!(irq::enabled() && counts == (0, 0, 0), "sleeps with preemption, softirqs or interrupts off: {counts:?}");
+}
+
+/// Notes that this thread wants to sleep, from which moment on a [`wake`] counts, and gives its number.
+pub(crate) fn get_drowsy() -> Id {
+    let mut threads = lock();
+    threads.current().drowsy = true;
+    threads.running[cpu::number()]
+}
+
+/// Sleeps, unless somebody has woken this thread since [`get_drowsy`].
+#[track_caller]
+pub(crate) fn sleep() {
+    assert_may_sleep();
+    let mut threads = lock();
+    if threads.current().drowsy {
+        threads.current().state = State::Asleep;
+        drop(switch(threads));
+    }
+}
+
+/// Wakes a thread, if it sleeps or is about to. Whatever it waits for, it looks whether that is so, and sleeps on if not.
+pub(crate) fn wake(id: Id) {
+    lock().wake(id);
+}
+
+/// Lets others run.
+#[track_caller]
+pub(crate) fn yield_now() {
+    assert_may_sleep();
+    reschedule();
+}
+
+/// Sleeps until the timer says so.
+#[track_caller]
+pub(crate) fn sleep_until(alarm: Duration) {
+    assert_may_sleep();
+    while timer::uptime() < alarm {
+        let mut threads = lock();
+        let thread = threads.current();
+        thread.alarm = Some(alarm);
+        thread.state = State::Asleep;
+        drop(switch(threads));
+    }
+}
+
+/// Whether the thread that [`spawn`] called so has ended.
+pub(crate) fn has_ended((id, lives): (Id, u64)) -> bool {
+    lock().all[id].lives != lives
+}
+
+/// Sleeps until the thread that [`spawn`] called so has ended, and its stack is free.
+#[track_caller]
+pub(crate) fn join((id, lives): (Id, u64)) {
+    assert_may_sleep();
+    loop {
+        let mut threads = lock();
+        if threads.all[id].lives != lives {
+            return;
+        }
+        threads.all[id].joiner = Some(threads.running[cpu::number()]);
+        threads.current().state = State::Asleep;
+        drop(switch(threads));
+    }
+}
+
+/// The name of the thread that runs on this CPU; `None` if somebody has the lock.
+pub(crate) fn try_name() -> Option<&'static str> {
+    irq::with_disabled(|| {
+        let threads = THREADS.try_lock()?;
+        Some(threads.all[threads.running[cpu::number()]].name)
+    })
+}
+
+/// The stack of the thread that runs.
+pub(crate) fn stack_top() -> usize {
+    boot::stack_top(lock().running[cpu::number()])
+}
