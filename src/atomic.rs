@@ -13,7 +13,6 @@
 use core::fmt;
 use core::hint;
 use core::marker::PhantomData;
-use core::sync::atomic::{Ordering, compiler_fence};
 
 use crate::debug;
 use crate::fixmap::Window;
@@ -162,7 +161,7 @@ where
         K::Paging::set::<K::Machine>(pte, entry);
     }
     // I10: no access to the page moves up across the store that makes it accessible.
-    compiler_fence(Ordering::SeqCst);
+    K::Machine::barrier();
     address
 }
 
@@ -171,7 +170,7 @@ where
 #[inline]
 pub(crate) fn unmap<K: Kernel>(address: usize) {
     // I10: no access to the page moves down across the store that makes it inaccessible.
-    compiler_fence(Ordering::SeqCst);
+    K::Machine::barrier();
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
     unsafe {
         K::Paging::clear::<K::Machine>(Window::<K>::entry_of(address));

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
-#[cfg(test)]
+#[cfg(any(test, feature = "model"))]
 extern crate std;
 
 pub mod atomic;
@@ -12,6 +12,12 @@ pub mod fixmap;
 pub mod invariants {}
 pub mod kernel;
 pub mod machine;
+#[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+pub mod model;
+#[cfg(all(feature = "model", not(all(target_os = "linux", target_arch = "x86_64"))))]
+compile_error!(
+    "the feature `model` of highmem is for unit tests on a host with 64-bit Linux on x86: leave it out elsewhere"
+);
 pub mod page;
 pub mod paging;
 pub mod selftest;

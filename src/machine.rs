@@ -8,6 +8,7 @@ use core::arch::asm;
 use core::arch::x86::{__cpuid_count, CpuidResult};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__cpuid_count, CpuidResult};
+use core::sync::atomic::{Ordering, compiler_fence};
 
 use x86::controlregs::{Cr0, Cr4, cr0, cr4};
 use x86::msr::{IA32_EFER, IA32_PAT, rdmsr};
@@ -42,6 +43,13 @@ pub unsafe trait Machine: 'static {
     /// # Safety
     /// `at` points to an aligned word of an entry that only the caller writes.
     unsafe fn write<W: Word>(at: *mut W, value: W);
+
+    /// Keeps the compiler from moving any memory access across: accesses to a page are not ordered with the accesses to the page
+    /// tables that make it accessible. No instruction, on a processor.
+    #[inline]
+    fn barrier() {
+        compiler_fence(Ordering::SeqCst);
+    }
 
     /// Forgets the translation of the page at `address` on this CPU, global or not (SDM vol. 3, 5.10.4.1).
     ///

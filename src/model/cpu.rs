@@ -1,0 +1,538 @@
+//! A CPU is a thread of the host, for as long as it runs a context: its accounts, and what interrupts it.
+
+use core::cell::Cell;
+use core::fmt;
+use core::mem;
+use core::ptr;
+use std::boxed::Box;
+use std::thread;
+
+use super::hardware::{Counts, tell};
+use super::machine::{Inner, Machine};
+use super::{ModelKernel, interleave, mmu};
+use crate::debug::{Serving, State};
+use crate::paging::Paging;
+use crate::slot::KmTypes;
+use crate::{HardIrq, Nmi, Softirq, Task};
+
+/// What interrupts a CPU.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    Maskable,
+    NonMaskable,
+    BottomHalf,
+}
+
+/// Something that is to interrupt a CPU, as soon as that can be.
+pub(super) struct Pending {
+    kind: Kind,
+    run: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Pending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", self.kind)
+    }
+}
+
+/// A handler that is to run at a step, and no later than the operation that it interrupts.
+#[derive(Clone, Copy)]
+pub(super) struct Injection {
+    pub(super) kind: Kind,
+    /// The step before which it is raised; `None`: it is raised, and waits.
+    pub(super) at: Option<usize>,
+    pub(super) run: *mut dyn FnMut(),
+}
+
+/// What a thread knows of the CPU that it is.
+struct Here {
+    cpu: Cell<Option<usize>>,
+    inner: Cell<*const Inner>,
+    preemption_off: Cell<usize>,
+    softirqs_off: Cell<usize>,
+    interrupts_on: Cell<bool>,
+    serving: Cell<Serving>,
+    counts: Cell<Counts>,
+    steps: Cell<usize>,
+    injection: Cell<Option<Injection>>,
+}
+
+std::thread_local! {
+    // Constant and without a destructor: the signal handler reads it.
+    static HERE: Here = const {
+        Here {
+            cpu: Cell::new(None),
+            inner: Cell::new(ptr::null()),
+            preemption_off: Cell::new(0),
+            softirqs_off: Cell::new(0),
+            interrupts_on: Cell::new(true),
+            serving: Cell::new(Serving::Thread),
+            counts: Cell::new(Counts::NONE),
+            steps: Cell::new(0),
+            injection: Cell::new(None),
+        }
+    };
+}
+
+/// The CPU that this thread is.
+pub(super) fn current() -> Option<usize> {
+    HERE.with(|here| here.cpu.get())
+}
+
+/// The CPU that this thread is, which it has to be.
+pub(super) fn number() -> usize {
+    current().expect("this thread is no CPU: contexts are entered by `machine.cpu(n).task(..)` and the like")
+}
+
+/// A step: what the crate asks of processor or kernel. Whatever is to happen before it happens here. Returns the CPU.
+pub(super) fn step(what: impl FnOnce(&mut Counts)) -> usize {
+    HERE.with(|here| {
+        let Some(cpu) = here.cpu.get() else { return usize::MAX };
+        interleave::turn();
+        if let Some(injection) = here.injection.get()
+            && injection.at == Some(here.steps.get())
+        {
+            here.injection.set(Some(Injection { at: None, ..injection }));
+        }
+        here.deliver();
+        here.steps.set(here.steps.get() + 1);
+        let mut counts = here.counts.get();
+        what(&mut counts);
+        here.counts.set(counts);
+        cpu
+    })
+}
+
+pub(super) fn preempt_disable() {
+    step(|_| ());
+    HERE.with(|here| here.preemption_off.set(here.preemption_off.get() + 1));
+}
+
+pub(super) fn preempt_enable() {
+    step(|_| ());
+    HERE.with(|here| {
+        let count = here.preemption_off.get();
+        here.preemption_off.set(count.checked_sub(1).expect("preemption is turned on once too often"));
+    });
+}
+
+pub(super) fn bh_disable() {
+    step(|_| ());
+    HERE.with(|here| here.softirqs_off.set(here.softirqs_off.get() + 1));
+}
+
+pub(super) fn bh_enable() {
+    step(|_| ());
+    HERE.with(|here| {
+        let count = here.softirqs_off.get();
+        here.softirqs_off.set(count.checked_sub(1).expect("softirqs are turned on once too often"));
+        here.deliver();
+    });
+}
+
+pub(super) fn irq_save() -> bool {
+    step(|_| ());
+    HERE.with(|here| here.interrupts_on.replace(false))
+}
+
+pub(super) fn irq_restore(were_on: bool) {
+    step(|_| ());
+    HERE.with(|here| {
+        here.interrupts_on.set(were_on);
+        here.deliver();
+    });
+}
+
+/// The CPU's own accounts.
+pub(super) fn state() -> State {
+    HERE.with(|here| {
+        let serving = here.serving.get();
+        State {
+            serving,
+            preemption_off: here.preemption_off.get() > 0 || serving != Serving::Thread,
+            softirqs_off: here.softirqs_off.get() > 0 || serving != Serving::Thread,
+            interrupts_off: !here.interrupts_on.get(),
+        }
+    })
+}
+
+impl Here {
+    /// Whether the CPU would be interrupted now.
+    fn allows(&self, kind: Kind) -> bool {
+        let serving = self.serving.get();
+        match kind {
+            Kind::Maskable => self.interrupts_on.get() && serving != Serving::NmiHandler,
+            Kind::NonMaskable => serving != Serving::NmiHandler,
+            Kind::BottomHalf => serving == Serving::Thread && self.softirqs_off.get() == 0 && self.interrupts_on.get(),
+        }
+    }
+
+    /// Serves all that is pending and may be served now. Not while the thread unwinds: what it would interrupt is over.
+    fn deliver(&self) {
+        while !thread::panicking() {
+            if let Some(Injection { kind, at: None, run }) = self.injection.get()
+                && self.allows(kind)
+            {
+                self.injection.set(None);
+                // SAFETY: whoever set the injection lends the handler until it takes the injection away.
+                self.serve(kind, || unsafe { (*run)() });
+                continue;
+            }
+            // SAFETY: `Occupied` set it to the machine that it borrows, and resets it.
+            let Some(inner) = (unsafe { self.inner.get().as_ref() }) else { return };
+            let Some(cpu) = self.cpu.get() else { return };
+            let Some(Pending { kind, run }) = inner.next_pending(cpu, |pending| self.allows(pending.kind)) else {
+                return;
+            };
+            self.serve(kind, run);
+        }
+    }
+
+    /// Runs a handler as the processor does.
+    fn serve<R>(&self, kind: Kind, handler: impl FnOnce() -> R) -> R {
+        /// Goes back to what was interrupted.
+        struct Return<'a>(&'a Here, Serving, bool);
+        impl Drop for Return<'_> {
+            fn drop(&mut self) {
+                self.0.serving.set(self.1);
+                self.0.interrupts_on.set(self.2);
+            }
+        }
+        let (serving, interrupts_on) = match kind {
+            Kind::Maskable => (Serving::InterruptHandler, false),
+            Kind::NonMaskable => (Serving::NmiHandler, false),
+            Kind::BottomHalf => (Serving::SoftirqHandler, self.interrupts_on.get()),
+        };
+        let back = Return(self, self.serving.replace(serving), self.interrupts_on.replace(interrupts_on));
+        let result = handler();
+        drop(back);
+        result
+    }
+}
+
+/// A thread that is a CPU.
+struct Occupied<'m> {
+    inner: &'m Inner,
+    cpu: usize,
+}
+
+impl<'m> Occupied<'m> {
+    /// Makes this thread a CPU, if nobody else is.
+    fn try_begin(inner: &'m Inner, cpu: usize) -> Option<Self> {
+        HERE.with(|here| {
+            if here.cpu.get().is_some() || !inner.try_occupy(cpu) {
+                return None;
+            }
+            here.cpu.set(Some(cpu));
+            here.inner.set(inner);
+            here.preemption_off.set(0);
+            here.softirqs_off.set(0);
+            here.interrupts_on.set(true);
+            here.serving.set(Serving::Thread);
+            Some(Self { inner, cpu })
+        })
+    }
+
+    /// Everything that a context turned off is on again, all slots are flushed, and nothing went wrong.
+    fn check(&self) {
+        mmu::with(|mmu| mmu.check_slots(self.cpu));
+        tell();
+        HERE.with(|here| {
+            let left = [
+                (here.preemption_off.get() > 0, "preemption"),
+                (here.softirqs_off.get() > 0, "softirqs"),
+                (!here.interrupts_on.get(), "interrupts"),
+            ];
+            if let Some((_, what)) = left.into_iter().find(|&(is_left, _)| is_left) {
+                panic!("CPU {} is done with {what} off: a context was forgotten", self.cpu);
+            }
+        });
+    }
+}
+
+impl Drop for Occupied<'_> {
+    fn drop(&mut self) {
+        HERE.with(|here| {
+            here.cpu.set(None);
+            here.inner.set(ptr::null());
+            here.injection.set(None);
+        });
+        self.inner.vacate(self.cpu);
+    }
+}
+
+/// A CPU of a [`Machine`]: enters contexts, and interrupts them.
+///
+/// The thread that calls [`task`](Self::task) is the CPU until that returns; another thread can be another CPU at the same time
+/// (`std::thread::scope`).
+pub struct Cpu<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> {
+    machine: &'m Machine<P, T, FORCE_MAP>,
+    number: usize,
+}
+
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Clone for Cpu<'_, P, T, FORCE_MAP> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Copy for Cpu<'_, P, T, FORCE_MAP> {}
+
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> fmt::Debug for Cpu<'_, P, T, FORCE_MAP> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cpu({})", self.number)
+    }
+}
+
+impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> {
+    pub(super) fn new(machine: &'m Machine<P, T, FORCE_MAP>, number: usize) -> Self {
+        Self { machine, number }
+    }
+
+    /// Its number.
+    pub fn number(self) -> usize {
+        self.number
+    }
+
+    /// Runs `f` as a thread of the kernel, on this CPU. What is pending is served first.
+    ///
+    /// # Panics
+    /// If a thread, this one or another, is this CPU already, or this thread another CPU. When something went wrong: a
+    /// [`Fault`](super::Fault), a context that was forgotten, a translation that was not flushed.
+    pub fn task<R>(self, f: impl FnOnce(&mut Task<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+        self.run(|| {
+            HERE.with(Here::deliver);
+            // SAFETY: I1: this thread became the CPU just now, and no other is it, so no other task of it exists. Preemption and
+            // interrupts are on. Its bytes may be seen by other threads of the host in scopes within `f`: the addresses are those
+            // of the process, and good as long as the borrow.
+            unsafe { Task::enter(f) }
+        })
+    }
+
+    /// Interrupts the CPU now, and returns what the handler returns.
+    ///
+    /// # Panics
+    /// If interrupts are off, and as [`task`](Self::task).
+    pub fn interrupt_now<R>(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+        // SAFETY: I1: `serve` turned interrupts off, and they were on.
+        self.serve_now(Kind::Maskable, || unsafe { HardIrq::enter(handler) })
+    }
+
+    /// Has the CPU serve a non-maskable interrupt now, and returns what the handler returns.
+    ///
+    /// # Panics
+    /// If it is serving one, and as [`task`](Self::task).
+    pub fn nmi_now<R>(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+        // SAFETY: I1: `allows` looked that no other is served.
+        self.serve_now(Kind::NonMaskable, || unsafe { Nmi::enter(handler) })
+    }
+
+    /// Has the CPU serve a softirq now, and returns what the handler returns.
+    ///
+    /// # Panics
+    /// If softirqs or interrupts are off, and as [`task`](Self::task).
+    pub fn softirq_now<R>(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+        // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
+        self.serve_now(Kind::BottomHalf, || unsafe { Softirq::enter(handler) })
+    }
+
+    /// Interrupts the CPU: now, or as soon as interrupts are on there. If another thread is the CPU, that is at its next step; if none
+    /// is, this thread is it for the time, or if it cannot, the next that is.
+    pub fn interrupt(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+        // SAFETY: I1: `serve` turned interrupts off, and they were on.
+        self.pend(Kind::Maskable, Box::new(move || unsafe { HardIrq::enter(handler) }));
+    }
+
+    /// As [`interrupt`](Self::interrupt), and no context keeps it out but that of another one.
+    pub fn nmi(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+        // SAFETY: I1: `allows` looked that no other is served.
+        self.pend(Kind::NonMaskable, Box::new(move || unsafe { Nmi::enter(handler) }));
+    }
+
+    /// Raises a softirq: it is served now, or when the last handler returns, or as soon as softirqs and interrupts are on.
+    pub fn softirq(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+        // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
+        self.pend(Kind::BottomHalf, Box::new(move || unsafe { Softirq::enter(handler) }));
+    }
+
+    /// What `f` asks of the processor, on this thread, handlers included.
+    ///
+    /// ```
+    /// use highmem::kmap_atomic;
+    /// use highmem::model::{Counts, Machine, Zone};
+    ///
+    /// let machine = Machine::new();
+    /// let page = machine.alloc(Zone::High);
+    /// machine.cpu(0).task(|task| {
+    ///     let mut atomic = task.atomic();
+    ///     let slots = atomic.slots();
+    ///     let (guard, counts) = machine.cpu(0).count(|| kmap_atomic(slots.user0, &page));
+    ///     assert_eq!(counts, Counts { loads: 1, stores: 2, invlpg: 0, barriers: 1 }); // two stores: PAE
+    ///     let ((), counts) = machine.cpu(0).count(|| drop(guard));
+    ///     assert_eq!(counts, Counts { loads: 0, stores: 2, invlpg: 1, barriers: 1 });
+    /// });
+    /// ```
+    pub fn count<R>(self, f: impl FnOnce() -> R) -> (R, Counts) {
+        let before = HERE.with(|here| here.counts.get());
+        let result = f();
+        (result, HERE.with(|here| here.counts.get()) - before)
+    }
+
+    /// Stores to CR3: the CPU changes to the address space `pcid`, and forgets what it has cached of that, unless `keep` (bit 63 of
+    /// the value, where CR4.PCIDE is set). Global translations stay. Without PCIDs: `load_cr3(0, false)`.
+    pub fn load_cr3(self, pcid: u16, keep: bool) {
+        mmu::with(|mmu| mmu.flush(self.number, |tlb| tlb.load_cr3(pcid, keep)));
+    }
+
+    /// Forgets all translations of this CPU, global ones and those of all address spaces: `invpcid`, type 2.
+    pub fn flush_all(self) {
+        mmu::with(|mmu| mmu.flush(self.number, super::tlb::Tlb::forget_all));
+    }
+
+    /// Forgets the page at `address` in the address space `pcid`: `invpcid`, type 0. Global translations stay.
+    pub fn invpcid(self, address: usize, pcid: u16) {
+        if let Some(page) = super::layout::page(address) {
+            mmu::with(|mmu| mmu.flush(self.number, |tlb| tlb.forget_in(page, pcid)));
+        }
+    }
+
+    /// Runs `f` with this thread as the CPU.
+    fn run<R>(self, f: impl FnOnce() -> R) -> R {
+        if let Some(other) = current() {
+            panic!("this thread is CPU {other}: it cannot begin anew as CPU {}", self.number);
+        }
+        let Some(occupied) = Occupied::try_begin(self.machine.inner(), self.number) else {
+            panic!("CPU {} is another thread", self.number)
+        };
+        let result = f();
+        HERE.with(Here::deliver);
+        occupied.check();
+        result
+    }
+
+    fn serve_now<R>(self, kind: Kind, handler: impl FnOnce() -> R) -> R {
+        let serve = || {
+            HERE.with(|here| {
+                assert!(here.allows(kind), "CPU {} is {}: this waits until it can be served", self.number, state());
+                let result = here.serve(kind, handler);
+                here.deliver();
+                result
+            })
+        };
+        if current() == Some(self.number) { serve() } else { self.run(serve) }
+    }
+
+    fn pend(self, kind: Kind, run: Box<dyn FnOnce() + Send>) {
+        self.machine.inner().pend(self.number, Pending { kind, run });
+        if current() == Some(self.number) {
+            HERE.with(Here::deliver);
+        } else if let Some(occupied) = Occupied::try_begin(self.machine.inner(), self.number) {
+            HERE.with(Here::deliver);
+            occupied.check();
+        }
+    }
+
+    /// Runs `operation` again and again, and interrupts it at each step in turn: before each load, store, flush and barrier, before
+    /// each time that preemption, softirqs or interrupts go off or on, and at its end. Where interrupts are off, the interrupt comes as
+    /// soon as they are on. Returns how many steps the operation has.
+    ///
+    /// ```
+    /// use highmem::kmap_atomic;
+    /// use highmem::model::{Machine, Zone};
+    ///
+    /// let machine = Machine::new();
+    /// let (mut page, mut other) = (machine.alloc(Zone::High), machine.alloc(Zone::High));
+    /// machine.cpu(0).task(|task| {
+    ///     machine.cpu(0).interrupt_everywhere(
+    ///         |irq| kmap_atomic(irq.slots().irq0, &mut other).fill(2),
+    ///         || {
+    ///             let mut atomic = task.atomic();
+    ///             let mut mapped = kmap_atomic(atomic.slots().user0, &mut page);
+    ///             mapped.fill(1);
+    ///             assert!(mapped.iter().all(|&byte| byte == 1));
+    ///         },
+    ///     );
+    /// });
+    /// ```
+    ///
+    /// # Panics
+    /// Unless this thread is the CPU. If the handler could not be served by the end of the operation. What panics in the operation or
+    /// in the handler panics on; before that, the step is printed.
+    pub fn interrupt_everywhere(
+        self,
+        mut handler: impl FnMut(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnMut(),
+    ) -> usize {
+        // SAFETY: I1: `serve` turned interrupts off, and they were on.
+        self.everywhere(Kind::Maskable, &mut || unsafe { HardIrq::enter(&mut handler) }, operation)
+    }
+
+    /// As [`interrupt_everywhere`](Self::interrupt_everywhere), with a non-maskable interrupt: that comes even where interrupts are off.
+    pub fn nmi_everywhere(
+        self,
+        mut handler: impl FnMut(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnMut(),
+    ) -> usize {
+        // SAFETY: I1: `allows` looked that no other is served.
+        self.everywhere(Kind::NonMaskable, &mut || unsafe { Nmi::enter(&mut handler) }, operation)
+    }
+
+    /// As [`interrupt_everywhere`](Self::interrupt_everywhere), with a softirq: that comes where neither softirqs nor interrupts are off.
+    pub fn softirq_everywhere(
+        self,
+        mut handler: impl FnMut(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnMut(),
+    ) -> usize {
+        // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
+        self.everywhere(Kind::BottomHalf, &mut || unsafe { Softirq::enter(&mut handler) }, operation)
+    }
+
+    fn everywhere(self, kind: Kind, handler: &mut dyn FnMut(), mut operation: impl FnMut()) -> usize {
+        /// Says where it was, if there is a panic.
+        struct At(usize);
+        impl Drop for At {
+            fn drop(&mut self) {
+                if thread::panicking() {
+                    std::eprintln!("the operation was interrupted at step {}", self.0);
+                }
+            }
+        }
+        // At no step, so at the end: until then the steps are the operation's own.
+        let (steps, _) = self.inject(kind, usize::MAX, handler, &mut operation);
+        for at in 0..=steps {
+            let _at = At(at);
+            let (_, ran) = self.inject(kind, at, handler, &mut operation);
+            assert!(ran, "CPU {} is {} at the end of the operation: it was not interrupted", self.number, state());
+        }
+        steps
+    }
+
+    /// Runs `f` with `handler` raised before its step `at`, counted from 0; past the last, after it. Says how many steps there were,
+    /// with those of the handler if it ran before the end, and whether it ran.
+    fn inject(self, kind: Kind, at: usize, handler: &mut dyn FnMut(), f: impl FnOnce()) -> (usize, bool) {
+        /// Takes the injection away, whatever happens.
+        struct Away<'a>(&'a Here);
+        impl Drop for Away<'_> {
+            fn drop(&mut self) {
+                self.0.injection.set(None);
+            }
+        }
+        assert_eq!(current(), Some(self.number), "only the CPU's own thread has steps that can be counted");
+        HERE.with(|here| {
+            assert!(here.injection.get().is_none(), "an injection within another");
+            let first = here.steps.get();
+            let run: *mut (dyn FnMut() + '_) = handler;
+            // SAFETY: only the lifetime changes; `Away` takes the pointer out of `here` before the handler ends.
+            let run = unsafe { mem::transmute::<*mut (dyn FnMut() + '_), *mut (dyn FnMut() + 'static)>(run) };
+            here.injection.set(Some(Injection { kind, at: Some(first.saturating_add(at)), run }));
+            let _away = Away(here);
+            f();
+            let steps = here.steps.get() - first;
+            if let Some(injection) = here.injection.get() {
+                here.injection.set(Some(Injection { at: None, ..injection }));
+                here.deliver();
+            }
+            (steps, here.injection.get().is_none())
+        })
+    }
+}

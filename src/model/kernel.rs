@@ -1,0 +1,88 @@
+//! The kernel that runs on the machine: [`Kernel`] from the CPUs' accounts.
+
+use core::convert::Infallible;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+use core::sync::atomic::Ordering::Relaxed;
+use std::string::ToString;
+use std::thread;
+
+use typenum::{U8, Unsigned};
+
+use super::hardware::Hardware;
+use super::{cpu, layout, machine, mmu};
+use crate::debug::{Report, State};
+use crate::paging::{Pae, Paging};
+use crate::slot::KmTypes;
+use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
+
+/// How many CPUs a machine can have.
+pub(super) const CPUS: usize = U8::USIZE;
+
+/// A kernel that runs on a [`Machine`](super::Machine): what code under test names where it names its kernel.
+#[derive(Debug)]
+pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false>(Infallible, PhantomData<fn() -> (P, T)>);
+
+// SAFETY: the checklist. The window: the model watches these tables, whose addresses nobody else has; a read-only page is one on the
+// host; frames beyond the paging mode's numbers do not exist. The CPU: a thread is one CPU at a time, and nobody else is that one;
+// nothing interrupts it but the model, which asks the accounts. Lowmem: the direct map is mapped as long as the machine runs.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Kernel for ModelKernel<P, T, FORCE_MAP> {
+    type Paging = P;
+    type KmTypes = T;
+    type Cpus = U8;
+    type Machine = Hardware<P>;
+    type Fixmap = Fixmap<{ layout::WINDOW_TABLES }>;
+
+    const FIXMAP_BASE: usize = layout::BASE;
+    const FORCE_MAP: bool = FORCE_MAP;
+
+    fn fixmap() -> &'static Self::Fixmap {
+        // SAFETY: I9: zeroed, and one machine at a time uses them.
+        const { unsafe { Fixmap::from_tables::<Self>(layout::window()) } }
+    }
+
+    fn cpu() -> usize {
+        cpu::number()
+    }
+
+    fn preempt_disable() {
+        cpu::preempt_disable();
+    }
+
+    unsafe fn preempt_enable() {
+        cpu::preempt_enable();
+    }
+
+    fn bh_disable() {
+        cpu::bh_disable();
+    }
+
+    unsafe fn bh_enable() {
+        cpu::bh_enable();
+    }
+
+    fn irq_save() -> bool {
+        cpu::irq_save()
+    }
+
+    unsafe fn irq_restore(were_on: bool) {
+        cpu::irq_restore(were_on);
+    }
+
+    fn no_execute() -> bool {
+        machine::NO_EXECUTE.load(Relaxed)
+    }
+
+    fn direct_map(pfn: Pfn<P>) -> Option<NonNull<PageBytes>> {
+        machine::direct_map(pfn.number())
+    }
+
+    fn state() -> Option<State> {
+        Some(cpu::state())
+    }
+
+    fn report(report: &Report) {
+        mmu::with(|mmu| mmu.report(report.to_string()));
+        assert!(thread::panicking() || !machine::PANIC_ON_REPORT.load(Relaxed), "{report}");
+    }
+}
