@@ -91,6 +91,7 @@ mod tlb;
 pub use cpu::Cpu;
 pub use fault::{Fault, What};
 pub use hardware::{Counts, Hardware};
+pub use interleave::Schedules;
 pub use kernel::ModelKernel;
 pub use machine::{Config, Machine};
 pub use memory::{FREED, FRESH, Frame, SharedFrame, Zone};
