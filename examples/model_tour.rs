@@ -78,7 +78,7 @@ fn a_missing_flush_shows() {
     let page = machine.alloc(Zone::High);
     let (address, entry) = machine.shared_page(0);
     machine.cpu(0).task(|_| {
-        let protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK };
+        let protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
         let byte: *const u8 = std::ptr::with_exposed_provenance(address);
         // SAFETY: the page of the model that is shared by its CPUs, and is used by nobody else.
         unsafe {

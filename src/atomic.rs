@@ -17,6 +17,7 @@ use core::marker::PhantomData;
 use crate::debug;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
 use crate::slot::{KmType, Slot};

@@ -6,7 +6,7 @@ use core::sync::atomic::{Ordering, compiler_fence};
 use std::thread;
 
 use super::{cpu, mmu};
-use crate::machine::{Machine, Word};
+use crate::machine::{Machine, Registers, Word};
 use crate::paging::Paging;
 
 /// How often something was asked of the processor.
@@ -81,6 +81,27 @@ unsafe impl<P: Paging> Machine for Hardware<P> {
         let cpu = cpu::step(|counts| counts.invlpg += 1);
         mmu::with(|mmu| mmu.invlpg(cpu, address));
         tell();
+    }
+
+    unsafe fn registers() -> Option<Registers> {
+        let (pcids, no_execute, pat) = mmu::with(|mmu| mmu.registers());
+        Some(Registers {
+            write_protect: true,
+            pae: P::PAE,
+            long_mode: P::LONG_MODE,
+            no_execute,
+            global_pages: true,
+            pcids,
+            pat: Some(pat),
+        })
+    }
+
+    fn interrupts_on() -> Option<bool> {
+        cpu::current().map(|_| !cpu::state().interrupts_off)
+    }
+
+    fn identity() -> Option<u32> {
+        cpu::current().map(|cpu| cpu as u32)
     }
 }
 

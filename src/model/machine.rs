@@ -313,6 +313,18 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
         mmu::with(|mmu| mmu.translation(address))
     }
 
+    /// Reads eight bytes at an address of the window, or of the pages that all CPUs see; `None` if that faults, or if the address is
+    /// another one, or not a multiple of 8. As Linux's `get_kernel_nofault()`, and what [`selftest`](fn@crate::selftest) asks for.
+    pub fn try_read(&self, address: usize) -> Option<u64> {
+        if layout::page(address).is_none() || !address.is_multiple_of(8) {
+            return None;
+        }
+        let at: *const u64 = ptr::with_exposed_provenance(address);
+        // SAFETY: an aligned address of the model's own range: it has bytes, or the fault is caught.
+        let value = unsafe { at.read_volatile() };
+        (!mmu::with(|mmu| mmu.take_refused_read(address))).then_some(value)
+    }
+
     /// All translations that are cached although their entry says something else, in any address space.
     pub fn stale(&self) -> Vec<Stale> {
         mmu::with(|mmu| mmu.stale(|_| true))

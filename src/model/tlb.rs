@@ -106,6 +106,11 @@ impl Tlb {
         }
     }
 
+    /// Whether a PCID is in use.
+    pub(super) fn has_pcid(&self) -> bool {
+        self.pcid != 0
+    }
+
     /// `invpcid`, type 0: forgets the page in the address space `pcid`. Global translations stay.
     pub(super) fn forget_in(&mut self, page: usize, pcid: u16) {
         self.cached.remove(&(page, Some(pcid)));

@@ -32,6 +32,5 @@ pub fn panic_of<R>(f: impl FnOnce() -> R) -> String {
 
 /// How many words of the page tables make one entry.
 pub fn words_per_entry<P: highmem::paging::Paging>() -> usize {
-    // Without knowing what type the mode is: only PAE has entries that are twice as large as what it writes.
-    if P::PFN_BITS > 20 && P::PFN_BITS < 40 { 2 } else { 1 }
+    if P::PAE && !P::LONG_MODE { 2 } else { 1 }
 }

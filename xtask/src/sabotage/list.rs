@@ -34,7 +34,9 @@ pub struct Sabotage {
     pub file: PathBuf,
     find: String,
     replace: String,
-    caught_by: CaughtBy,
+    caught_by: Catchers,
+    /// Why the model does not notice, if it does not.
+    not_on_model: Option<String>,
     #[serde(default)]
     arch: Arch,
     #[serde(default)]
@@ -49,37 +51,73 @@ fn one() -> usize {
     1
 }
 
+/// One test that must fail, or several.
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    deny_unknown_fields,
-    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } or { unit = \"PATH\" }"
+    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" }, { unit = \"PATH\" }, \
+                 { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
 )]
+enum Catchers {
+    One(CaughtBy),
+    All(Vec<CaughtBy>),
+}
+
+impl Catchers {
+    fn all(&self) -> &[CaughtBy] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::All(all) => all,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
 enum CaughtBy {
-    Qemu { qemu: String, test: String },
-    Unit { unit: String },
+    Qemu {
+        qemu: String,
+        test: String,
+    },
+    Unit {
+        unit: String,
+    },
+    Model {
+        model: String,
+        test: String,
+        #[serde(default)]
+        debug: bool,
+    },
 }
 
 impl Sabotage {
-    /// What to run.
-    pub fn suite(&self) -> Suite {
-        match &self.caught_by {
-            CaughtBy::Qemu { qemu, .. } => {
+    /// What to run, and the test of it that must fail: each alone.
+    pub fn catchers(&self) -> impl Iterator<Item = (Suite, &str)> {
+        self.caught_by.all().iter().map(|caught_by| match caught_by {
+            CaughtBy::Qemu { qemu, test } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
                 let build = Build::release(self.arch, self.window);
                 let memory = self.mem.unwrap_or(Memory::of(&cpu));
-                Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }
+                (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.as_str())
             }
-            CaughtBy::Unit { .. } => Suite::Host,
-        }
+            CaughtBy::Unit { unit } => (Suite::Host, unit.as_str()),
+            CaughtBy::Model { model, test, debug } => {
+                (Suite::Model { program: model.clone(), debug: *debug }, test.as_str())
+            }
+        })
     }
 
-    /// The test that must fail.
-    pub fn test(&self) -> &str {
-        match &self.caught_by {
-            CaughtBy::Qemu { test, .. } => test,
-            CaughtBy::Unit { unit } => unit,
-        }
+    /// Whether it is said who notices: a bug in the crate is also one on the model, unless it is said why not.
+    fn check(&self) -> Result<()> {
+        let name = &self.name;
+        ensure!(!self.caught_by.all().is_empty(), "{LIST}: nobody catches `{name}`");
+        let on_model = self.caught_by.all().iter().any(|caught_by| matches!(caught_by, CaughtBy::Model { .. }));
+        ensure!(
+            on_model || self.not_on_model.is_some() || !self.file.starts_with("src"),
+            "{LIST}: `{name}` is in src/, so a test on the model must notice; or say in `not_on_model` why none can"
+        );
+        ensure!(!on_model || self.not_on_model.is_none(), "{LIST}: the model notices `{name}`, so why `not_on_model`?");
+        Ok(())
     }
 
     /// The text of the file with the bug in it.
@@ -96,8 +134,10 @@ impl Sabotage {
 pub enum Suite {
     /// A program, what it is built for, and the machine that it runs on.
     Guest { program: String, build: Build, cpu: String, cpus: usize, memory: Memory },
-    /// The library's unit and integration tests.
+    /// The library's unit tests.
     Host,
+    /// Tests on the model, with or without the feature `debug`.
+    Model { program: String, debug: bool },
 }
 
 impl fmt::Display for Suite {
@@ -117,6 +157,7 @@ impl fmt::Display for Suite {
                 write!(f, "{}]", window.remark())
             }
             Self::Host => f.write_str("unit"),
+            Self::Model { program, debug } => write!(f, "{program}{}", if *debug { " [debug]" } else { "" }),
         }
     }
 }
@@ -135,6 +176,7 @@ fn parse(text: &str) -> Result<Vec<Sabotage>> {
     ensure!(!list.sabotage.is_empty(), "{LIST} has no entry");
     let mut names = BTreeSet::new();
     for entry in &list.sabotage {
+        entry.check()?;
         ensure!(names.insert(&entry.name), "{LIST} has two entries called `{}`", entry.name);
     }
     Ok(list.sabotage)
@@ -162,36 +204,56 @@ mod tests {
         assert!(replace_once("a", "", "b").is_err());
     }
 
+    const QEMU: &str = r#"{ qemu = "atomic", test = "stale_after_unmap" }"#;
     const ENTRY: &str = r#"
         [[sabotage]]
         name = "no-invlpg"
         why = "a stale translation survives"
-        file = "src/atomic.rs"
+        file = "kernel/src/kmap.rs"
         find = "flush();"
         replace = ""
         caught_by = { qemu = "atomic", test = "stale_after_unmap" }
     "#;
 
+    /// Who catches the only entry of a list.
+    fn catchers(text: &str) -> Vec<(String, String)> {
+        let [entry] = &parse(text).unwrap()[..] else { panic!("one entry") };
+        entry.catchers().map(|(suite, test)| (suite.to_string(), test.to_owned())).collect()
+    }
+
     #[test]
     fn the_list_is_read_and_mistakes_in_it_are_named() {
-        let [entry] = &parse(ENTRY).unwrap()[..] else { panic!("one entry") };
-        assert_eq!((entry.suite().to_string().as_str(), entry.test()), ("qemu atomic [pae]", "stale_after_unmap"));
-        let long = format!("{ENTRY}arch = \"x86_64\"\ncpu = \"max\"\n");
-        assert_eq!(parse(&long).unwrap()[0].suite().to_string(), "qemu atomic [x86_64, max]");
-        let four = format!("{ENTRY}smp = 4\n");
-        assert_eq!(parse(&four).unwrap()[0].suite().to_string(), "qemu atomic [pae, 4 CPUs]");
-        let large = format!("{ENTRY}mem = \"70G\"\n");
-        assert_eq!(parse(&large).unwrap()[0].suite().to_string(), "qemu atomic [pae, 70G]");
+        let suite = |text: &str| catchers(text)[0].0.clone();
+        assert_eq!(catchers(ENTRY), [("qemu atomic [pae]".to_owned(), "stale_after_unmap".to_owned())]);
+        assert_eq!(suite(&format!("{ENTRY}arch = \"x86_64\"\ncpu = \"max\"\n")), "qemu atomic [x86_64, max]");
+        assert_eq!(suite(&format!("{ENTRY}smp = 4\n")), "qemu atomic [pae, 4 CPUs]");
+        assert_eq!(suite(&format!("{ENTRY}mem = \"70G\"\n")), "qemu atomic [pae, 70G]");
         let none = parse(&format!("{ENTRY}mem = \"7\"\n")).unwrap_err().to_string();
         assert!(none.contains("`7` is no memory size"), "{none}");
-        let own = format!("{ENTRY}window = \"cpu\"\n");
-        assert_eq!(parse(&own).unwrap()[0].suite().to_string(), "qemu atomic [pae, cpu window]");
-        let unit = ENTRY.replace(r#"{ qemu = "atomic", test = "stale_after_unmap" }"#, r#"{ unit = "model::stale" }"#);
-        assert_eq!(parse(&unit).unwrap()[0].suite(), Suite::Host);
+        assert_eq!(suite(&format!("{ENTRY}window = \"cpu\"\n")), "qemu atomic [pae, cpu window]");
+        let unit = r#"{ unit = "model::stale" }"#;
+        assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit");
 
         let twice = parse(&format!("{ENTRY}{ENTRY}")).unwrap_err().to_string();
         assert!(twice.contains("two entries called `no-invlpg`"), "{twice}");
         let nobody = parse(&ENTRY.replace("qemu =", "someone =")).unwrap_err().to_string();
         assert!(nobody.contains("line 8: caught_by is"), "{nobody}");
+        let nobody = parse(&ENTRY.replace(QEMU, "[]")).unwrap_err().to_string();
+        assert!(nobody.contains("nobody catches `no-invlpg`"), "{nobody}");
+    }
+
+    #[test]
+    fn a_bug_in_the_crate_is_one_on_the_model() {
+        let in_crate = ENTRY.replace("kernel/src/kmap.rs", "src/atomic.rs");
+        let silent = parse(&in_crate).unwrap_err().to_string();
+        assert!(silent.contains("a test on the model must notice"), "{silent}");
+        let reason = format!("{in_crate}not_on_model = \"it has no such thing\"\n");
+        assert_eq!(catchers(&reason).len(), 1);
+        let both = format!(r#"[{QEMU}, {{ model = "model_steps", test = "pae::stale", debug = true }}]"#);
+        let expected = [("qemu atomic [pae]", "stale_after_unmap"), ("model_steps [debug]", "pae::stale")];
+        let expected = expected.map(|(suite, test)| (suite.to_owned(), test.to_owned()));
+        assert_eq!(catchers(&in_crate.replace(QEMU, &both)), expected);
+        let contradiction = parse(&reason.replace(QEMU, &both)).unwrap_err().to_string();
+        assert!(contradiction.contains("so why `not_on_model`"), "{contradiction}");
     }
 }

@@ -19,9 +19,9 @@ use crate::process::{self, End};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
 use crate::test::lines::{Verdict, test_line};
-use crate::test::{Bare, Ledger, feature_sets, unit_tests};
+use crate::test::{Bare, Ledger};
 use crate::tree::Tree;
-use crate::workspace::Workspace;
+use crate::workspace::{LIBRARY, Workspace};
 use list::Suite;
 
 /// How long a run may take.
@@ -73,7 +73,9 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     say::note("control: the same tests without a bug");
     let mut suites: BTreeMap<Suite, BTreeSet<&str>> = BTreeMap::new();
     for entry in &list {
-        suites.entry(entry.suite()).or_default().insert(entry.test());
+        for (suite, test) in entry.catchers() {
+            suites.entry(suite).or_default().insert(test);
+        }
     }
     for (suite, tests) in &suites {
         let tests: Vec<&str> = tests.iter().copied().collect();
@@ -86,14 +88,15 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ledger.pass(&format!("control {suite} passes"));
     }
     for entry in &list {
-        let (suite, test) = (entry.suite(), entry.test());
-        let result = entry.text(root).and_then(|text| {
-            tree.sync(Some((&entry.file, &text)))?;
-            bench.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)
-        });
-        match result {
-            Ok(()) => ledger.pass(&format!("caught  {}: {suite} {test} failed as it must", entry.name)),
-            Err(why) => ledger.fail(&format!("missed  {} ({}): {suite}: {why:#}", entry.name, entry.why)),
+        for (suite, test) in entry.catchers() {
+            let result = entry.text(root).and_then(|text| {
+                tree.sync(Some((&entry.file, &text)))?;
+                bench.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)
+            });
+            match result {
+                Ok(()) => ledger.pass(&format!("caught  {}: {suite} {test} failed as it must", entry.name)),
+                Err(why) => ledger.fail(&format!("missed  {} ({}): {suite}: {why:#}", entry.name, entry.why)),
+            }
         }
     }
     tree.sync(None)
@@ -113,7 +116,11 @@ impl Bench<'_> {
                 let machine = Machine { limit: LIMIT, cpus: *cpus, memory: *memory, ..Machine::with_cpu(cpu) };
                 self.guest(program, *build, &machine)
             }
-            Suite::Host => self.host(tests),
+            Suite::Host => self.host(tests, &["--lib", "--all-features"]),
+            Suite::Model { program, debug } => {
+                let features = if *debug { "model,debug" } else { "model" };
+                self.host(tests, &["--test", program, "--features", features])
+            }
         }
     }
 
@@ -132,20 +139,19 @@ impl Bench<'_> {
         Ok(Results { tests: collect(&run.output), trouble })
     }
 
-    fn host(&self, tests: &[&str]) -> Result<Results> {
+    fn host(&self, tests: &[&str], options: &[&str]) -> Result<Results> {
         let cargo = || {
-            let features = feature_sets(&self.workspace)?.pop().unwrap_or_default();
-            let mut cargo = unit_tests(&self.workspace, features)?;
-            cargo.arg("--target-dir").arg(self.place.join("host"));
-            anyhow::Ok(cargo)
+            let mut cargo = self.workspace.cargo(&["test", "-p", LIBRARY]);
+            cargo.args(options).arg("--target-dir").arg(self.place.join("host"));
+            cargo
         };
-        let compiled = cargo()?.arg("--no-run").output().context("cannot run cargo")?;
+        let compiled = cargo().arg("--no-run").output().context("cannot run cargo")?;
         if !compiled.status.success() {
             say::line(&String::from_utf8_lossy(&compiled.stderr));
             bail!("it does not compile");
         }
         let mut output = String::new();
-        let mut command = cargo()?;
+        let mut command = cargo();
         command.args(["--no-fail-fast", "--", "--exact"]).args(tests).stderr(Stdio::null());
         let end = process::stream(&mut command, Some(LIMIT), |_, line| {
             output.push_str(line);

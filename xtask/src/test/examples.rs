@@ -1,4 +1,4 @@
-//! The step `examples`: each example passes, and each way to misuse the tool ends in a clear error.
+//! The step `examples`: each example passes, in QEMU or on the host, and each way to misuse the tool ends in a clear error.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -9,10 +9,16 @@ use clap::ValueEnum;
 use super::{Bare, Ledger, guest};
 use crate::demo;
 use crate::process::{self, End, Source};
+use crate::workspace::LIBRARY;
 
 /// Boots the examples, then makes mistakes.
 pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     guest::examples(bare, ledger)?;
+    for target in bare.workspace.package(LIBRARY)?.targets.iter().filter(|target| target.is_example()) {
+        let mut cargo = bare.workspace.cargo(&["run", "-p", LIBRARY, "--example", &target.name, "--features"]);
+        cargo.arg(target.required_features.join(","));
+        ledger.command(&format!("{} on the host", target.name), &mut cargo)?;
+    }
     let [example, ..] = demo::PROGRAMS;
     let mistakes: [(&str, &[&str], &str); 7] = [
         ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),

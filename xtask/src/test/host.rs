@@ -10,6 +10,9 @@ use crate::bare::Build;
 use crate::setup;
 use crate::workspace::{LIBRARY, Workspace};
 
+/// The library's features as cargo's options: none; the model, on which the crate is as without features; and all.
+const FEATURE_SETS: [&[&str]; 3] = [&[], &["--features", "model"], &["--all-features"]];
+
 /// `cargo fmt --check`.
 pub fn fmt(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     setup::component(workspace, "fmt", "rustfmt")?;
@@ -19,7 +22,7 @@ pub fn fmt(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
 /// Clippy for the host, and for the bare machine where its toolchain has it.
 pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     setup::component(bare.workspace, "clippy", "clippy")?;
-    for features in feature_sets(bare.workspace)? {
+    for features in FEATURE_SETS {
         let mut cargo = bare.workspace.cargo(&["clippy", "-p", LIBRARY, "-p", "xtask", "--all-targets"]);
         cargo.args(features).args(["--", "-D", "warnings"]);
         ledger.command(&format!("cargo clippy on the host{}", described(features)), &mut cargo)?;
@@ -63,7 +66,7 @@ fn builds() -> impl Iterator<Item = Build> {
 
 /// `cargo test` but for the `ui` tests, which depend on the compiler's version.
 pub fn unit(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
-    for features in feature_sets(workspace)? {
+    for features in FEATURE_SETS {
         let mut cargo = unit_tests(workspace, features)?;
         ledger.tests(&format!("cargo test -p {LIBRARY}{}", described(features)), cargo.arg("--no-fail-fast"))?;
     }
@@ -71,22 +74,20 @@ pub fn unit(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     ledger.tests("cargo test --doc", &mut workspace.cargo(&["test", "-p", LIBRARY, "--all-features", "--doc"]))
 }
 
-/// Cargo's command for the library's unit and integration tests, `ui` left out.
-pub fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
+/// Cargo's command for the library's unit and integration tests, and those in its examples; `ui` left out.
+fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
     let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib"]);
     cargo.args(features);
-    for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.is_test() && target.name != "ui") {
+    for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.name != "ui") {
         if target.required_features.is_empty() || !features.is_empty() {
-            cargo.args(["--test", &target.name]);
+            match target {
+                target if target.is_test() => cargo.args(["--test", &target.name]),
+                target if target.is_example() => cargo.args(["--example", &target.name]),
+                _ => &mut cargo,
+            };
         }
     }
     Ok(cargo)
-}
-
-/// The library's features as cargo's options: none, and all if there are any.
-pub fn feature_sets(workspace: &Workspace) -> Result<Vec<&'static [&'static str]>> {
-    let any = !workspace.package(LIBRARY)?.features.is_empty();
-    Ok(if any { vec![&[], &["--all-features"]] } else { vec![&[]] })
 }
 
 fn described(features: &[&str]) -> String {

@@ -16,7 +16,6 @@ use crate::sabotage;
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
-pub use host::{feature_sets, unit_tests};
 pub use ledger::Ledger;
 
 /// A step of the tests. The order is that of a run: the quick ones first.
