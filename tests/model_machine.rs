@@ -829,7 +829,10 @@ fn a_context_that_is_a_lie_is_reported() {
             .cpu(0)
             .task(|_| unsafe { highmem::HardIrq::<K<Pae>>::enter(|irq| drop(kmap_atomic(irq.slots().irq0, &frame))) })
     });
-    assert!(message.contains("slot Irq0 on CPU 0") && message.contains("needs interrupts off"), "{message}");
+    assert!(
+        message.contains("slot Irq0 on CPU 0") && message.contains("needs interrupts off, but this is a thread"),
+        "{message}"
+    );
 }
 
 #[cfg(feature = "debug")]
@@ -839,9 +842,10 @@ fn a_run_over_the_end_of_a_page_is_a_fault() {
     let mut frame = machine.alloc(Zone::High);
     machine.cpu(0).task(|task| {
         let mut atomic = task.atomic();
-        let mapped = kmap_atomic(atomic.slots().user0, &mut frame);
+        let mapped = kmap_atomic(atomic.slots().user1, &mut frame);
         write(mapped.address() + PAGE_SIZE, 1);
         write(mapped.address() - 1, 1);
-        assert_eq!(machine.faults().iter().map(|fault| fault.what).collect::<Vec<_>>(), [What::Write; 2]);
+        let faults: Vec<_> = machine.faults().iter().map(|fault| (fault.what, fault.slot)).collect();
+        assert_eq!(faults, [(What::Write, None); 2], "neither page is that of another slot");
     });
 }
