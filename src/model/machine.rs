@@ -13,6 +13,8 @@ use std::time::Instant;
 use std::vec::Vec;
 
 use rustix::fd::AsRawFd;
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::io::pread;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::cpu::{Cpu, Pending};
@@ -319,10 +321,14 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
         if layout::page(address).is_none() || !address.is_multiple_of(8) {
             return None;
         }
-        let at: *const u64 = ptr::with_exposed_provenance(address);
-        // SAFETY: an aligned address of the model's own range: it has bytes, or the fault is caught.
-        let value = unsafe { at.read_volatile() };
-        (!mmu::with(|mmu| mmu.take_refused_read(address))).then_some(value)
+        // The host reads, and writes to a file: an access of our own could race with whoever has the page mapped.
+        let file = memfd_create("highmem-model-read", MemfdFlags::CLOEXEC).expect("the host has memory files");
+        let at = ptr::with_exposed_provenance(address);
+        let mut bytes = [0; 8];
+        // SAFETY: the host looks at the address, and says so if it cannot be read.
+        let written = unsafe { libc::pwrite(file.as_raw_fd(), at, bytes.len(), 0) };
+        let is_read = written == 8 && pread(&file, &mut bytes[..], 0) == Ok(bytes.len());
+        is_read.then(|| u64::from_le_bytes(bytes))
     }
 
     /// All translations that are cached although their entry says something else, in any address space.

@@ -218,14 +218,6 @@ impl Mmu {
         (self.tlbs.iter().any(Tlb::has_pcid), self.no_execute, self.pat)
     }
 
-    /// Whether a read of this address has just been refused; then it is forgotten.
-    pub(super) fn take_refused_read(&mut self, address: usize) -> bool {
-        self.collect();
-        let refused = |recorded: &Recorded| recorded.fault.what == What::Read && recorded.fault.address == address;
-        let found = self.faults.iter().rposition(refused);
-        found.map(|at| self.faults.remove(at)).is_some()
-    }
-
     /// What the CPUs take a page for.
     pub(super) fn translation(&self, address: usize) -> Option<Translation> {
         let page = layout::page(address).filter(|&page| page < self.owners.len())?;
