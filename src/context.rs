@@ -8,7 +8,8 @@
 //! cannot change, until the mapping is gone. What makes that so differs from slot to slot: preemption off, softirqs off,
 //! interrupts off.
 //!
-//! The types say it. A [`Task`] may sleep and has no slots. It goes on, by exclusive borrow, to [`Atomic`] (it cannot be
+//! The types say it. A [`Task`] may sleep and has no slots (nor has a [`MaySleep`], which is a task that holds a mapping of the
+//! [pool](crate::pool)). It goes on, by exclusive borrow, to [`Atomic`] (it cannot be
 //! preempted), and that to [`BhOff`] (no softirqs) and [`IrqsOff`] (no interrupts); each adds the tokens that it makes
 //! exclusive. [`HardIrq`], [`Softirq`] and [`Nmi`] come from the kernel's entry code.
 //!
@@ -23,9 +24,8 @@
 //! Nmi          nmi                -
 //! ```
 //!
-//! Everything that may sleep, wait, fault on user memory, or have another CPU run borrowed code takes `&mut Task`, in the kernel as
-//! in this crate. Every atomic
-//! context holds that borrow, so nothing of this can be called under a mapping.
+//! Everything that may sleep, wait, fault on user memory, or have another CPU run borrowed code takes `&mut Task` or `&mut MaySleep`, in
+//! the kernel as in this crate. Every atomic context holds that borrow, so nothing of this can be called under a mapping.
 //!
 //! Forgetting a context (`mem::forget`) leaves preemption or interrupts off. That is a bug, but no slot gets a second owner.
 //!
@@ -43,8 +43,9 @@
 //! | [`Nmi::enter`] | around the NMI handler | `in_nmi()` |
 
 use core::marker::PhantomData;
+use core::ops::{Deref, DerefMut};
 
-use crate::debug;
+use crate::debug::{self, Held};
 use crate::kernel::Kernel;
 use crate::slot::{Group, KmTypes, StaysHere};
 
@@ -66,7 +67,7 @@ type NmiSlots<'cx, K> = <<K as Kernel>::KmTypes as KmTypes>::Nmi<'cx, K>;
 
 /// A context that begins at an entry point of the kernel, by an `unsafe` promise.
 macro_rules! entry_context {
-    ($(#[$meta:meta])* $name:ident, $(#[$enter_meta:meta])* $(, slots $group:ident)?) => {
+    ($(#[$meta:meta])* $name:ident, slots $group:ident, $(#[$enter_meta:meta])*) => {
         $(#[$meta])*
         pub struct $name<'e, K>(Here<'e, K>);
 
@@ -75,7 +76,7 @@ macro_rules! entry_context {
             #[inline]
             pub unsafe fn enter<R>(f: impl FnOnce(&mut $name<'_, K>) -> R) -> R {
                 let result = f(&mut $name(Here::NEW));
-                $(debug::check_empty::<K>(Group::$group);)?
+                debug::check_empty::<K>(Group::$group);
                 result
             }
         }
@@ -83,10 +84,61 @@ macro_rules! entry_context {
 }
 
 entry_context! {
-    /// A thread that may sleep.
+    /// A softirq, or what the kernel has in its place: runs after interrupt handlers, with interrupts on, cannot sleep.
+    Softirq, slots SoftirqsOff,
+    /// Runs `f` as the context of a softirq.
     ///
-    /// Whatever may sleep takes `&mut Task` as proof that nothing is mapped atomically.
-    Task,
+    /// # Safety
+    /// - [ ] The CPU serves a softirq: it cannot be preempted, and no second softirq begins on this CPU before `f` returns.
+    /// - [ ] [`Kernel::bh_disable`] keeps softirqs from beginning on this CPU.
+    /// - [ ] Interrupts are on: whoever has turned them off may have their slots in use, and a softirq can turn them off as well.
+}
+
+entry_context! {
+    /// An interrupt handler, with interrupts off.
+    HardIrq, slots InterruptsOff,
+    /// Runs `f` as the context of an interrupt handler.
+    ///
+    /// # Safety
+    /// - [ ] The CPU serves an interrupt that can occur only when interrupts are on, and they are off now.
+    /// - [ ] Nothing turns them on before `f` returns, except [`HardIrq::with_irqs_on`].
+}
+
+entry_context! {
+    /// A non-maskable interrupt.
+    Nmi, slots InNmi,
+    /// Runs `f` as the context of a non-maskable interrupt.
+    ///
+    /// # Safety
+    /// - [ ] The CPU serves an NMI, and no second one begins before `f` returns. (An `iret` in between, from a breakpoint or a
+    ///   fault, lets one in: SDM vol. 3, 7.7.1.)
+}
+
+/// A thread that may sleep, but not wait for an entry of the [pool](crate::pool): what a task is while it holds a mapping of the pool.
+///
+/// A function that may sleep, and does not map pages by [`kmap`](crate::kmap()), takes `&mut MaySleep`: then it can be called with a
+/// `&mut Task`, which is more, and under mappings of the pool. One that takes `&mut Task` can not.
+pub struct MaySleep<'e, K>(Here<'e, K>);
+
+impl<K: Kernel> MaySleep<'_, K> {
+    /// Turns preemption off until the returned context is dropped. Linux: `preempt_disable()`.
+    #[inline]
+    pub fn atomic(&mut self) -> Atomic<'_, K> {
+        K::preempt_disable();
+        Atomic(Here::NEW)
+    }
+}
+
+/// A thread that may sleep, for an entry of the [pool](crate::pool), too.
+///
+/// Whatever may sleep takes `&mut Task`, or at least [`&mut MaySleep`](MaySleep), as proof that nothing is mapped atomically.
+pub struct Task<'e, K> {
+    pub(crate) may_sleep: MaySleep<'e, K>,
+    /// The mappings of the pool that this task has made and not ended.
+    pub(crate) held: Held,
+}
+
+impl<K: Kernel> Task<'_, K> {
     /// Runs `f` as the task context of this thread.
     ///
     /// # Safety
@@ -94,48 +146,28 @@ entry_context! {
     ///   interrupt or NMI is being served.
     /// - [ ] No other `Task` of this thread exists: called at thread start, or on entry from user mode. Not called for a
     ///   fault in kernel mode: that runs in the context of whatever took the fault.
-}
-
-entry_context! {
-    /// A softirq, or what the kernel has in its place: runs after interrupt handlers, with interrupts on, cannot sleep.
-    Softirq,
-    /// Runs `f` as the context of a softirq.
-    ///
-    /// # Safety
-    /// - [ ] The CPU serves a softirq: it cannot be preempted, and no second softirq begins on this CPU before `f` returns.
-    /// - [ ] [`Kernel::bh_disable`] keeps softirqs from beginning on this CPU.
-    /// - [ ] Interrupts are on: whoever has turned them off may have their slots in use, and a softirq can turn them off as well.
-    , slots SoftirqsOff
-}
-
-entry_context! {
-    /// An interrupt handler, with interrupts off.
-    HardIrq,
-    /// Runs `f` as the context of an interrupt handler.
-    ///
-    /// # Safety
-    /// - [ ] The CPU serves an interrupt that can occur only when interrupts are on, and they are off now.
-    /// - [ ] Nothing turns them on before `f` returns, except [`HardIrq::with_irqs_on`].
-    , slots InterruptsOff
-}
-
-entry_context! {
-    /// A non-maskable interrupt.
-    Nmi,
-    /// Runs `f` as the context of a non-maskable interrupt.
-    ///
-    /// # Safety
-    /// - [ ] The CPU serves an NMI, and no second one begins before `f` returns. (An `iret` in between, from a breakpoint or a
-    ///   fault, lets one in: SDM vol. 3, 7.7.1.)
-    , slots InNmi
-}
-
-impl<K: Kernel> Task<'_, K> {
-    /// Turns preemption off until the returned context is dropped. Linux: `preempt_disable()`.
     #[inline]
-    pub fn atomic(&mut self) -> Atomic<'_, K> {
-        K::preempt_disable();
-        Atomic(Here::NEW)
+    pub unsafe fn enter<R>(f: impl FnOnce(&mut Task<'_, K>) -> R) -> R {
+        let mut task = Task { may_sleep: MaySleep(Here::NEW), held: Held::none() };
+        let result = f(&mut task);
+        task.held.check_none::<K>();
+        result
+    }
+}
+
+impl<'e, K> Deref for Task<'e, K> {
+    type Target = MaySleep<'e, K>;
+
+    #[inline]
+    fn deref(&self) -> &MaySleep<'e, K> {
+        &self.may_sleep
+    }
+}
+
+impl<'e, K> DerefMut for Task<'e, K> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut MaySleep<'e, K> {
+        &mut self.may_sleep
     }
 }
 
@@ -346,7 +378,9 @@ mod tests {
 
     #[test]
     fn contexts_take_no_memory() {
-        assert_eq!(size_of::<Task<'_, K>>(), 0);
+        // With the feature, a task counts its mappings of the pool.
+        assert_eq!(size_of::<Task<'_, K>>() == 0, !cfg!(feature = "debug"));
+        assert_eq!(size_of::<MaySleep<'_, K>>(), 0);
         assert_eq!(size_of::<Atomic<'_, K>>(), 0);
         assert_eq!(size_of::<AtomicSlots<'_, K>>(), 0);
         assert_eq!(size_of::<SoftirqSlots<'_, K>>(), 0);

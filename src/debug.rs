@@ -25,6 +25,10 @@ use crate::machine::Machine;
 use crate::paging::Paging;
 use crate::slot::{Group, KmType, KmTypes};
 
+mod held;
+
+pub(crate) use held::{Held, HeldBy};
+
 /// Whether the checks are there.
 pub(crate) const ON: bool = cfg!(feature = "debug");
 
@@ -104,6 +108,20 @@ pub enum Report {
         /// What the kernel's accounts say.
         state: State,
     },
+    /// A page is to be mapped in the pool with interrupts off: other CPUs cannot be asked to flush.
+    InterruptsOff {
+        /// The CPU.
+        cpu: usize,
+        /// Who maps.
+        caller: &'static Location<'static>,
+    },
+    /// A guard of the pool was forgotten: its task maps another page, or ends. The entry stays in use for ever.
+    ForgottenKmap {
+        /// How many guards.
+        guards: u32,
+        /// Who mapped the last page.
+        mapped_by: &'static Location<'static>,
+    },
     /// A slot is used with interrupts on, whatever the kernel's accounts say: the processor's interrupt flag is set.
     InterruptsOn {
         /// The slot.
@@ -166,6 +184,15 @@ impl fmt::Display for Report {
                     Group::InNmi => "an NMI",
                 };
                 write!(f, "slot {slot} on CPU {cpu} at {caller}: needs {needs}, but this is {state}")
+            }
+            Self::InterruptsOff { cpu, caller } => {
+                write!(f, "kmap pool on CPU {cpu} at {caller}: other CPUs cannot flush while interrupts are off here")
+            }
+            Self::ForgottenKmap { guards, mapped_by } => {
+                write!(
+                    f,
+                    "kmap pool: {guards} guard(s) of a task forgotten, the last of a page that was mapped at {mapped_by}"
+                )
             }
             Self::InterruptsOn { slot, cpu, caller } => {
                 write!(f, "slot {slot} on CPU {cpu} at {caller}: needs interrupts off, but the interrupt flag is set")
@@ -308,6 +335,14 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
         crate::atomic::unmap::<K>(mapping.address);
+    }
+}
+
+/// Reports if the pool is used with interrupts off.
+#[track_caller]
+pub(crate) fn check_interrupts_on<K: Kernel>() {
+    if ON && K::Machine::interrupts_on() == Some(false) {
+        K::report(&Report::InterruptsOff { cpu: K::cpu(), caller: Location::caller() });
     }
 }
 

@@ -1,16 +1,19 @@
-//! The kernel's side: the one trait that a kernel implements.
+//! The kernel's side: the one trait that a kernel implements, and a second one for kernels that want `kmap`, too.
 
+use core::ops::Range;
 use core::ptr::NonNull;
 
 use typenum::{NonZero, Unsigned};
 
+use crate::context::MaySleep;
 use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
 use crate::paging::{Paging, Pat};
+use crate::pool::PoolTable;
 use crate::slot::KmTypes;
-use crate::tlb::Translations;
+use crate::tlb::{self, Translations};
 
 /// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
 ///
@@ -159,3 +162,81 @@ pub unsafe trait Kernel: Sized + 'static {
         panic!("{report}");
     }
 }
+
+/// What the crate has to know beyond [`Kernel`] of a kernel that wants [`kmap`](crate::kmap()): threads that sleep, and other CPUs that can
+/// be asked to flush.
+///
+/// # Safety
+/// The implementer ticks off:
+///
+/// - [ ] Nobody else writes the entries of [`pool`](Self::pool) or uses the virtual addresses from [`PKMAP_BASE`](Self::PKMAP_BASE) on. The
+///   direct map is elsewhere.
+/// - [ ] When [`flush_all_cpus`](Self::flush_all_cpus) returns, each CPU has forgotten all translations of these pages, global or not, under
+///   whatever PCID, or will before it can use them. With the one that is provided, this is a promise about
+///   [`on_other_cpus`](Self::on_other_cpus): when it returns, each other CPU has run `work`, after the call and whole.
+/// - [ ] [`wait`](Self::wait) returns only when the thread may go on, on any CPU, with preemption and interrupts as they were.
+pub unsafe trait PoolKernel: Kernel {
+    /// How many entries the pool has: as many as a page table (512 with PAE and in 64-bit mode, 1024 without PAE), or fewer.
+    type PoolEntries: Unsigned + NonZero;
+
+    /// The pool's type: [`Pool<512>`](crate::Pool), or `Pool<1024>` without PAE.
+    type Pool: PoolTable;
+
+    /// The virtual address of the pool's first page; a multiple of what one page table covers (2 MiB with PAE). The same for all CPUs.
+    /// Linux: `PKMAP_BASE`.
+    const PKMAP_BASE: usize;
+
+    /// The pool.
+    fn pool() -> &'static Self::Pool;
+
+    /// Sleeps until `until` says yes, or somebody has the thread give up.
+    ///
+    /// Those who wait stand in a queue. `until` reads a few atomics; it may be asked at any time, by anybody, on any CPU. It has to be
+    /// asked after the thread is in the queue, so that a [`wake_one`](Self::wake_one) between question and sleep is not lost.
+    ///
+    /// Called with nothing held, and with interrupts on. Linux: `prepare_to_wait()`, `schedule()`.
+    ///
+    /// # Errors
+    /// When the thread is not to wait any longer, because of a signal, say. The caller of [`kmap`](crate::kmap()) gets
+    /// [`Refusal::GaveUp`](crate::pool::Refusal::GaveUp).
+    fn wait(thread: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp>;
+
+    /// Wakes the thread in [`wait`](Self::wait) whose `until` says yes now, if there is one. There is one at the most, and it need not be
+    /// the first in the kernel's queue: who does not ask each of them wakes all.
+    ///
+    /// Called in any context, with interrupts on or off, and with no lock of this crate held.
+    fn wake_one();
+
+    /// Runs `work` on each other CPU that runs the kernel, in interrupt context or with preemption off, and waits until all have done it.
+    /// Linux: `smp_call_function(.., wait = 1)`.
+    ///
+    /// Called with preemption and softirqs off and interrupts on, by one CPU at a time. A CPU that is about to wait for this one with
+    /// interrupts off would make a circle; this crate has none that does.
+    fn on_other_cpus(work: &(dyn Fn() + Sync));
+
+    /// Has each CPU forget all translations of these addresses: whole pages. Linux: `flush_tlb_kernel_range()`.
+    ///
+    /// Called as [`on_other_cpus`](Self::on_other_cpus), on which the one that is provided rests. A kernel that can do better (lazily, for
+    /// CPUs that are idle, say) does.
+    fn flush_all_cpus(pages: Range<usize>) {
+        // SAFETY: a kernel runs at privilege level 0.
+        let flush = || unsafe { tlb::forget_range::<Self>(pages.clone()) };
+        Self::on_other_cpus(&flush);
+        flush();
+    }
+
+    /// What a CPU does while it waits for another: between two looks at a lock, and while another CPU flushes.
+    #[inline]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
+    /// The time, in a unit of the kernel's choice: for [`PoolStats::longest_wait`](crate::pool::PoolStats::longest_wait).
+    fn now() -> u64 {
+        0
+    }
+}
+
+/// A thread is not to wait any longer: of [`PoolKernel::wait`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct GaveUp;

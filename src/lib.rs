@@ -20,8 +20,10 @@ compile_error!(
 );
 pub mod page;
 pub mod paging;
+pub mod pool;
 pub mod selftest;
 pub mod slot;
+mod sync;
 #[cfg(test)]
 mod test_kernel;
 pub mod tlb;
@@ -34,11 +36,12 @@ pub use typenum;
 pub use zerocopy;
 
 pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
-pub use context::{Atomic, BhOff, HardIrq, IrqsOff, Nmi, Softirq, Task};
+pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
-pub use kernel::Kernel;
+pub use kernel::{Kernel, PoolKernel};
 pub use page::{DeviceFrame, Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;
+pub use pool::{Kmap, Pool, flush_unused, kmap, kmap_all, kmap_pair, kunmap, page_address, try_kmap};
 pub use selftest::selftest;
 pub use slot::{KmType, KmTypes, Slot, linux};
 pub use view::ViewError;

@@ -10,7 +10,7 @@ use core::arch::x86::{__cpuid_count, CpuidResult};
 use core::arch::x86_64::{__cpuid_count, CpuidResult};
 use core::sync::atomic::{Ordering, compiler_fence};
 
-use x86::controlregs::{Cr0, Cr4, cr0, cr4};
+use x86::controlregs::{Cr0, Cr4, cr0, cr4, cr4_write};
 use x86::msr::{IA32_EFER, IA32_PAT, rdmsr};
 
 /// What a processor reads and writes at once: a whole entry, or half of a PAE entry. Sealed.
@@ -56,6 +56,12 @@ pub unsafe trait Machine: 'static {
     /// # Safety
     /// Runs at privilege level 0.
     unsafe fn invlpg(address: usize);
+
+    /// Forgets all translations on this CPU, global or not, under whatever PCID (SDM vol. 3, 5.10.4.1). Linux: `__flush_tlb_all()`.
+    ///
+    /// # Safety
+    /// Runs at privilege level 0.
+    unsafe fn flush_all();
 
     /// What the control registers say about paging; `None` where nobody can tell. [`selftest`](mod@crate::selftest) compares it with what
     /// the kernel promises.
@@ -137,6 +143,22 @@ unsafe impl Machine for X86 {
         unsafe { x86::tlb::flush(address) }
     }
 
+    unsafe fn flush_all() {
+        const GLOBAL_PAGES: u32 = 1 << 13;
+        // SAFETY: I8: the kernel runs at privilege level 0, by the caller's promise. The tables in use stay in use.
+        unsafe {
+            if cpuid(1).edx & GLOBAL_PAGES != 0 {
+                // Whichever way CR4.PGE changes, everything is forgotten.
+                let cr4 = cr4();
+                cr4_write(cr4 ^ Cr4::CR4_ENABLE_GLOBAL_PAGES);
+                cr4_write(cr4);
+            } else {
+                // Neither global translations nor PCIDs: loading CR3 forgets everything.
+                x86::tlb::flush_all();
+            }
+        }
+    }
+
     unsafe fn registers() -> Option<Registers> {
         const EXTENDED: u32 = 0x8000_0001;
         const NX_OR_LONG_MODE: u32 = 1 << 20 | 1 << 29;
@@ -206,6 +228,7 @@ pub(crate) mod recorder {
     pub(crate) enum Event {
         Write(usize, u64),
         Invlpg(usize),
+        FlushAll,
         /// What the kernel does behind `invlpg`, where translations are tagged.
         OtherSpaces(usize),
     }
@@ -247,6 +270,10 @@ pub(crate) mod recorder {
 
         unsafe fn invlpg(address: usize) {
             Self::note(Event::Invlpg(address));
+        }
+
+        unsafe fn flush_all() {
+            Self::note(Event::FlushAll);
         }
 
         unsafe fn registers() -> Option<Registers> {

@@ -121,7 +121,7 @@ pub struct Slot<'cx, K, S> {
 
 /// Of no use for a subtype of `T`: that one kernel's type is a subtype of another's (`K<for<'a> fn(&'a u8)>` of
 /// `K<fn(&'static u8)>`) does not make its tokens those of the other (I1).
-type Invariant<T> = PhantomData<fn(T) -> T>;
+pub(crate) type Invariant<T> = PhantomData<fn(T) -> T>;
 
 impl<K, S> Slot<'_, K, S> {
     /// # Safety

@@ -5,17 +5,19 @@ use core::marker::PhantomData;
 use core::ptr::NonNull;
 use std::boxed::Box;
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use typenum::U2;
+use typenum::{U2, U4};
 
 use crate::debug::{Report, State};
 use crate::fixmap::{CpuFixmap, FixmapTables};
+use crate::kernel::GaveUp;
 use crate::machine::recorder::{Event, Recorder};
 use crate::paging::Pae;
 use crate::tlb::Translations;
-use crate::{Fixmap, Kernel, KmTypes, PAGE_SIZE, PageBytes, Pfn, linux};
+use crate::{Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
 
 pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
 
@@ -33,6 +35,11 @@ std::thread_local! {
     /// What the kernel says that it is doing, and what was reported to it.
     pub(crate) static STATE: Cell<Option<State>> = const { Cell::new(None) };
     pub(crate) static REPORTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    static POOL: &'static Pool<512> = Box::leak(Box::new(Pool::new::<TestKernel<false>>()));
+    /// What others do while this thread waits for an entry of the pool, wait by wait.
+    pub(crate) static MEANWHILE: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
+    /// How often somebody was woken.
+    pub(crate) static WOKEN: Cell<u32> = const { Cell::new(0) };
     static IRQS_ON: Cell<bool> = const { Cell::new(true) };
     // Leaked: each thread, that is each test, has its own.
     static TABLES: &'static Fixmap<1> = Box::leak(Box::new(Fixmap::new::<TestKernel<false>>()));
@@ -184,5 +191,50 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes, V: Variant> Kernel for TestKernel
     fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
         let page = LOWMEM.with(|lowmem| lowmem.0.get()).cast::<PageBytes>().wrapping_add(pfn.number());
         (pfn.number() < LOWMEM_FRAMES).then(|| NonNull::new(page).expect("a leaked box is not null"))
+    }
+}
+
+/// Where the pool of the test kernel is.
+pub(crate) const PKMAP_BASE: usize = 0xfe00_0000;
+
+/// The entry of the pool's page `index`, in this thread's table.
+pub(crate) fn pool_entry(index: usize) -> u64 {
+    let first = (&raw const *POOL.with(|pool| *pool).table()).cast::<u64>();
+    // SAFETY: I1: within the one table, which only this thread writes.
+    unsafe { first.add(index).read_volatile() }
+}
+
+// SAFETY: I8: there is no page walker, and no other CPU.
+unsafe impl<const FORCE_MAP: bool> PoolKernel for TestKernel<FORCE_MAP> {
+    type PoolEntries = U4;
+    type Pool = Pool<512>;
+
+    const PKMAP_BASE: usize = PKMAP_BASE;
+
+    fn pool() -> &'static Pool<512> {
+        POOL.with(|pool| *pool)
+    }
+
+    fn wait(_: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        call("wait");
+        while !until() {
+            let next = MEANWHILE.with_borrow_mut(VecDeque::pop_front);
+            next.ok_or(GaveUp)?();
+        }
+        Ok(())
+    }
+
+    fn wake_one() {
+        WOKEN.set(WOKEN.get() + 1);
+    }
+
+    fn on_other_cpus(work: &(dyn Fn() + Sync)) {
+        // The other CPU.
+        call("on_other_cpus");
+        work();
+    }
+
+    fn now() -> u64 {
+        7 * WOKEN.get() as u64
     }
 }

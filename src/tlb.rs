@@ -19,8 +19,11 @@
 //! PTI is no reason against [`Global`](Translations::Global) here: it is there to keep the kernel's memory out of the tables, and so
 //! out of the TLB, while user code runs. No slot is in use then, and none that was has left a translation.
 
+use core::ops::Range;
+
 use crate::kernel::Kernel;
 use crate::machine::Machine;
+use crate::paging::PAGE_SIZE;
 
 /// What the processor's translations of the window are bound to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +58,24 @@ pub(crate) unsafe fn forget<K: Kernel>(address: usize) {
     unsafe { K::Machine::invlpg(address) };
     if const { K::TRANSLATIONS.are_tagged() } {
         K::forget_in_other_spaces(address);
+    }
+}
+
+/// So many pages are forgotten one by one, and more of them by forgetting everything. Linux: `tlb_single_page_flush_ceiling`.
+const CEILING: usize = 33;
+
+/// Has this CPU forget all translations of these pages, whatever they are bound to.
+///
+/// # Safety
+/// Runs at privilege level 0, and stays on this CPU.
+pub(crate) unsafe fn forget_range<K: Kernel>(pages: Range<usize>) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if pages.len() > CEILING * PAGE_SIZE {
+            K::Machine::flush_all();
+        } else {
+            pages.step_by(PAGE_SIZE).for_each(|page| forget::<K>(page));
+        }
     }
 }
 

@@ -15,220 +15,226 @@ use core::ptr;
 use zerocopy::{ConvertError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::atomic::KmapAtomic;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, PoolKernel};
 use crate::page::{Copied, CopiedMut, Page, PageBytes, Referenced, ReferencedMut};
 use crate::paging::PAGE_SIZE;
+use crate::pool::Kmap;
 use crate::slot::KmType;
 use crate::volatile;
 
-impl<K, S, P> KmapAtomic<'_, K, S, P>
-where
-    K: Kernel,
-    S: KmType<Set = K::KmTypes>,
-    P: Page<Paging = K::Paging>,
-{
-    /// The `T` at `offset` bytes into the page.
-    ///
-    /// # Errors
-    /// When it would not lie within the page, or not be aligned for a `T`.
-    ///
-    /// ```
-    /// use highmem::{Frame, Kernel, KmType, Slot, ViewError, kmap_atomic};
-    ///
-    /// /// The first free block number in a superblock.
-    /// fn first_free<K: Kernel, S: KmType<Set = K::KmTypes>>(
-    ///     slot: Slot<'_, K, S>,
-    ///     superblock: &Frame<K::Paging>,
-    /// ) -> Result<u32, ViewError> {
-    ///     Ok(*kmap_atomic(slot, superblock).view::<u32>(64)?)
-    /// }
-    /// ```
-    #[inline]
-    pub fn view<T>(&self, offset: usize) -> Result<&T, ViewError>
-    where
-        T: FromBytes + KnownLayout + Immutable,
-        P::Access: Referenced,
-    {
-        let tail = self.bytes().get(offset..).ok_or(ViewError::OutOfBounds { offset })?;
-        T::ref_from_prefix(tail).map(|(value, _)| value).map_err(|error| ViewError::new(offset, error))
-    }
+/// What a guard offers of the page that it maps: the same for each kind of mapping.
+macro_rules! bytes_of {
+    ([$($generics:tt)*] $guard:ty, where $($bounds:tt)*) => {
+        impl<$($generics)*> $guard
+        where
+            $($bounds)*
+            P: Page<Paging = K::Paging>,
+        {
+            /// The `T` at `offset` bytes into the page.
+            ///
+            /// # Errors
+            /// When it would not lie within the page, or not be aligned for a `T`.
+            ///
+            /// ```
+            /// use highmem::{Frame, Kernel, KmType, Slot, ViewError, kmap_atomic};
+            ///
+            /// /// The first free block number in a superblock.
+            /// fn first_free<K: Kernel, S: KmType<Set = K::KmTypes>>(
+            ///     slot: Slot<'_, K, S>,
+            ///     superblock: &Frame<K::Paging>,
+            /// ) -> Result<u32, ViewError> {
+            ///     Ok(*kmap_atomic(slot, superblock).view::<u32>(64)?)
+            /// }
+            /// ```
+            #[inline]
+            pub fn view<T>(&self, offset: usize) -> Result<&T, ViewError>
+            where
+                T: FromBytes + KnownLayout + Immutable,
+                P::Access: Referenced,
+            {
+                let tail = self.bytes().get(offset..).ok_or(ViewError::OutOfBounds { offset })?;
+                T::ref_from_prefix(tail).map(|(value, _)| value).map_err(|error| ViewError::new(offset, error))
+            }
 
-    /// The `T` at `offset` bytes into the page, to be written.
-    ///
-    /// # Errors
-    /// As [`view`](Self::view).
-    #[inline]
-    pub fn view_mut<T>(&mut self, offset: usize) -> Result<&mut T, ViewError>
-    where
-        T: FromBytes + IntoBytes + KnownLayout,
-        P::Access: ReferencedMut,
-    {
-        let tail = self.bytes_mut().get_mut(offset..).ok_or(ViewError::OutOfBounds { offset })?;
-        T::mut_from_prefix(tail).map(|(value, _)| value).map_err(|error| ViewError::new(offset, error))
-    }
+            /// The `T` at `offset` bytes into the page, to be written.
+            ///
+            /// # Errors
+            /// As [`view`](Self::view).
+            #[inline]
+            pub fn view_mut<T>(&mut self, offset: usize) -> Result<&mut T, ViewError>
+            where
+                T: FromBytes + IntoBytes + KnownLayout,
+                P::Access: ReferencedMut,
+            {
+                let tail = self.bytes_mut().get_mut(offset..).ok_or(ViewError::OutOfBounds { offset })?;
+                T::mut_from_prefix(tail).map(|(value, _)| value).map_err(|error| ViewError::new(offset, error))
+            }
 
-    /// The `count` values of type `T` from `offset` bytes into the page.
-    ///
-    /// # Errors
-    /// As [`view`](Self::view).
-    #[inline]
-    pub fn view_slice<T>(&self, offset: usize, count: usize) -> Result<&[T], ViewError>
-    where
-        T: FromBytes + Immutable,
-        P::Access: Referenced,
-    {
-        let tail = self.bytes().get(offset..).ok_or(ViewError::OutOfBounds { offset })?;
-        <[T]>::ref_from_prefix_with_elems(tail, count)
-            .map(|(values, _)| values)
-            .map_err(|error| ViewError::new(offset, error))
-    }
+            /// The `count` values of type `T` from `offset` bytes into the page.
+            ///
+            /// # Errors
+            /// As [`view`](Self::view).
+            #[inline]
+            pub fn view_slice<T>(&self, offset: usize, count: usize) -> Result<&[T], ViewError>
+            where
+                T: FromBytes + Immutable,
+                P::Access: Referenced,
+            {
+                let tail = self.bytes().get(offset..).ok_or(ViewError::OutOfBounds { offset })?;
+                <[T]>::ref_from_prefix_with_elems(tail, count)
+                    .map(|(values, _)| values)
+                    .map_err(|error| ViewError::new(offset, error))
+            }
 
-    /// The `count` values of type `T` from `offset` bytes into the page, to be written.
-    ///
-    /// # Errors
-    /// As [`view`](Self::view).
-    #[inline]
-    pub fn view_slice_mut<T>(&mut self, offset: usize, count: usize) -> Result<&mut [T], ViewError>
-    where
-        T: FromBytes + IntoBytes,
-        P::Access: ReferencedMut,
-    {
-        let tail = self.bytes_mut().get_mut(offset..).ok_or(ViewError::OutOfBounds { offset })?;
-        <[T]>::mut_from_prefix_with_elems(tail, count)
-            .map(|(values, _)| values)
-            .map_err(|error| ViewError::new(offset, error))
-    }
+            /// The `count` values of type `T` from `offset` bytes into the page, to be written.
+            ///
+            /// # Errors
+            /// As [`view`](Self::view).
+            #[inline]
+            pub fn view_slice_mut<T>(&mut self, offset: usize, count: usize) -> Result<&mut [T], ViewError>
+            where
+                T: FromBytes + IntoBytes,
+                P::Access: ReferencedMut,
+            {
+                let tail = self.bytes_mut().get_mut(offset..).ok_or(ViewError::OutOfBounds { offset })?;
+                <[T]>::mut_from_prefix_with_elems(tail, count)
+                    .map(|(values, _)| values)
+                    .map_err(|error| ViewError::new(offset, error))
+            }
 
-    /// Copies bytes out of memory that others may write: `buffer.len()` bytes from `offset` on.
-    ///
-    /// The copy is a sequence of volatile reads. What others write meanwhile may be in it or not, byte by byte; it never
-    /// changes afterwards. So check the copy, not the page.
-    ///
-    /// # Errors
-    /// When it would go past the end of the page; then nothing is copied.
-    #[inline]
-    pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), ViewError>
-    where
-        P::Access: Copied,
-    {
-        let page = self.span(offset, buffer.len())?;
-        // SAFETY: I4, I6: these bytes of the page are mapped until `self` is dropped; others may write them, and no
-        // reference to them is made.
-        unsafe { volatile::copy_out(page, buffer) };
-        Ok(())
-    }
+            /// Copies bytes out of memory that others may write: `buffer.len()` bytes from `offset` on.
+            ///
+            /// The copy is a sequence of volatile reads. What others write meanwhile may be in it or not, byte by byte; it never
+            /// changes afterwards. So check the copy, not the page.
+            ///
+            /// # Errors
+            /// When it would go past the end of the page; then nothing is copied.
+            #[inline]
+            pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), ViewError>
+            where
+                P::Access: Copied,
+            {
+                let page = self.span(offset, buffer.len())?;
+                // SAFETY: I4, I6: these bytes of the page are mapped until `self` is dropped; others may write them, and no
+                // reference to them is made.
+                unsafe { volatile::copy_out(page, buffer) };
+                Ok(())
+            }
 
-    /// Copies bytes into memory that others may write or read: `data` to `offset` and what follows.
-    ///
-    /// # Errors
-    /// When it would go past the end of the page; then nothing is copied.
-    #[inline]
-    pub fn write_at(&mut self, offset: usize, data: &[u8]) -> Result<(), ViewError>
-    where
-        P::Access: CopiedMut,
-    {
-        let page = self.span(offset, data.len())?;
-        // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
-        unsafe { volatile::copy_in(page, data) };
-        Ok(())
-    }
+            /// Copies bytes into memory that others may write or read: `data` to `offset` and what follows.
+            ///
+            /// # Errors
+            /// When it would go past the end of the page; then nothing is copied.
+            #[inline]
+            pub fn write_at(&mut self, offset: usize, data: &[u8]) -> Result<(), ViewError>
+            where
+                P::Access: CopiedMut,
+            {
+                let page = self.span(offset, data.len())?;
+                // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
+                unsafe { volatile::copy_in(page, data) };
+                Ok(())
+            }
 
-    /// Reads the value at `offset` with one access: a register, or a word that others may write.
-    ///
-    /// # Errors
-    /// When it would not lie within the page, or its offset is not a multiple of its size; then nothing is read.
-    #[inline]
-    pub fn load<W: Scalar>(&self, offset: usize) -> Result<W, ViewError>
-    where
-        P::Access: Copied,
-    {
-        let at = self.aligned::<W>(offset)?;
-        // SAFETY: I4, I6: as in `read_at`, and aligned.
-        Ok(unsafe { at.read_volatile() })
-    }
+            /// Reads the value at `offset` with one access: a register, or a word that others may write.
+            ///
+            /// # Errors
+            /// When it would not lie within the page, or its offset is not a multiple of its size; then nothing is read.
+            #[inline]
+            pub fn load<W: Scalar>(&self, offset: usize) -> Result<W, ViewError>
+            where
+                P::Access: Copied,
+            {
+                let at = self.aligned::<W>(offset)?;
+                // SAFETY: I4, I6: as in `read_at`, and aligned.
+                Ok(unsafe { at.read_volatile() })
+            }
 
-    /// Writes the value at `offset` with one access: a register, or a word that others may read.
-    ///
-    /// # Errors
-    /// As [`load`](Self::load); then nothing is written.
-    #[inline]
-    pub fn store<W: Scalar>(&mut self, offset: usize, value: W) -> Result<(), ViewError>
-    where
-        P::Access: CopiedMut,
-    {
-        let at = self.aligned::<W>(offset)?;
-        // SAFETY: I4, I6: as in `write_at`, and aligned.
-        unsafe { at.write_volatile(value) };
-        Ok(())
-    }
+            /// Writes the value at `offset` with one access: a register, or a word that others may read.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load); then nothing is written.
+            #[inline]
+            pub fn store<W: Scalar>(&mut self, offset: usize, value: W) -> Result<(), ViewError>
+            where
+                P::Access: CopiedMut,
+            {
+                let at = self.aligned::<W>(offset)?;
+                // SAFETY: I4, I6: as in `write_at`, and aligned.
+                unsafe { at.write_volatile(value) };
+                Ok(())
+            }
 
-    /// The pointer to a `W` at `offset`, if it is aligned and lies within the page.
-    #[inline]
-    fn aligned<W>(&self, offset: usize) -> Result<*mut W, ViewError> {
-        let at = self.span(offset, size_of::<W>())?;
-        if offset.is_multiple_of(size_of::<W>()) { Ok(at.cast()) } else { Err(ViewError::Misaligned { offset }) }
-    }
+            /// The pointer to a `W` at `offset`, if it is aligned and lies within the page.
+            #[inline]
+            fn aligned<W>(&self, offset: usize) -> Result<*mut W, ViewError> {
+                let at = self.span(offset, size_of::<W>())?;
+                if offset.is_multiple_of(size_of::<W>()) { Ok(at.cast()) } else { Err(ViewError::Misaligned { offset }) }
+            }
 
-    /// The pointer to `len` bytes from `offset` on, if they lie within the page.
-    #[inline]
-    fn span(&self, offset: usize, len: usize) -> Result<*mut u8, ViewError> {
-        match offset.checked_add(len) {
-            Some(end) if end <= PAGE_SIZE => Ok(self.pointer().cast::<u8>().wrapping_add(offset)),
-            _ => Err(ViewError::OutOfBounds { offset }),
+            /// The pointer to `len` bytes from `offset` on, if they lie within the page.
+            #[inline]
+            fn span(&self, offset: usize, len: usize) -> Result<*mut u8, ViewError> {
+                match offset.checked_add(len) {
+                    Some(end) if end <= PAGE_SIZE => Ok(self.pointer().cast::<u8>().wrapping_add(offset)),
+                    _ => Err(ViewError::OutOfBounds { offset }),
+                }
+            }
+
+            #[inline]
+            fn pointer(&self) -> *mut PageBytes {
+                ptr::with_exposed_provenance_mut(self.address())
+            }
+
+            #[inline]
+            fn bytes(&self) -> &PageBytes
+            where
+                P::Access: Referenced,
+            {
+                // SAFETY: I4: mapped until `self` is dropped, which the borrow prevents. I6: by its access, nobody writes the page
+                // while `self` is borrowed.
+                unsafe { &*self.pointer() }
+            }
+
+            #[inline]
+            fn bytes_mut(&mut self) -> &mut PageBytes
+            where
+                P::Access: ReferencedMut,
+            {
+                // SAFETY: I4: mapped until `self` is dropped, which the borrow prevents. I6: by its access, the page is this guard's
+                // alone, and `self` is borrowed exclusively.
+                unsafe { &mut *self.pointer() }
+            }
         }
-    }
 
-    #[inline]
-    fn pointer(&self) -> *mut PageBytes {
-        ptr::with_exposed_provenance_mut(self.address())
-    }
+        impl<$($generics)*> Deref for $guard
+        where
+            $($bounds)*
+            P: Page<Paging = K::Paging, Access: Referenced>,
+        {
+            type Target = PageBytes;
 
-    #[inline]
-    fn bytes(&self) -> &PageBytes
-    where
-        P::Access: Referenced,
-    {
-        // SAFETY: I4: mapped until `self` is dropped, which the borrow prevents. I6: by its access, nobody writes the page
-        // while `self` is borrowed.
-        unsafe { &*self.pointer() }
-    }
+            #[inline]
+            fn deref(&self) -> &PageBytes {
+                self.bytes()
+            }
+        }
 
-    #[inline]
-    fn bytes_mut(&mut self) -> &mut PageBytes
-    where
-        P::Access: ReferencedMut,
-    {
-        // SAFETY: I4: mapped until `self` is dropped, which the borrow prevents. I6: by its access, the page is this guard's
-        // alone, and `self` is borrowed exclusively.
-        unsafe { &mut *self.pointer() }
-    }
+        impl<$($generics)*> DerefMut for $guard
+        where
+            $($bounds)*
+            P: Page<Paging = K::Paging, Access: ReferencedMut>,
+        {
+            #[inline]
+            fn deref_mut(&mut self) -> &mut PageBytes {
+                self.bytes_mut()
+            }
+        }
+    };
 }
 
-impl<K, S, P> Deref for KmapAtomic<'_, K, S, P>
-where
-    K: Kernel,
-    S: KmType<Set = K::KmTypes>,
-    P: Page<Paging = K::Paging, Access: Referenced>,
-{
-    type Target = PageBytes;
-
-    #[inline]
-    fn deref(&self) -> &PageBytes {
-        self.bytes()
-    }
-}
-
-impl<K, S, P> DerefMut for KmapAtomic<'_, K, S, P>
-where
-    K: Kernel,
-    S: KmType<Set = K::KmTypes>,
-    P: Page<Paging = K::Paging, Access: ReferencedMut>,
-{
-    #[inline]
-    fn deref_mut(&mut self) -> &mut PageBytes {
-        self.bytes_mut()
-    }
-}
+bytes_of!([K, S, P] KmapAtomic<'_, K, S, P>, where K: Kernel, S: KmType<Set = K::KmTypes>,);
+bytes_of!([K, P] Kmap<'_, K, P>, where K: PoolKernel,);
 
 /// What one access reads or writes: `u8`, `u16`, `u32`, and `u64` on 64-bit targets. Sealed.
 pub trait Scalar: sealed::Sealed + Copy {}

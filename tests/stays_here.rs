@@ -9,10 +9,10 @@ use std::ptr::NonNull;
 use highmem::context::{AtomicDeeper, SoftirqDeeper};
 use highmem::paging::{NonPae, Pae};
 use highmem::{
-    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, KmapAtomic, Nmi, PageBytes, Pfn,
-    SharedFrame, Slot, Softirq, Task, linux,
+    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, KmapAtomic, MaySleep, Nmi, PageBytes,
+    Pfn, SharedFrame, Slot, Softirq, Task, linux,
 };
-use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert_eq};
+use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
 /// A set of slot types with all groups.
 mod all_groups {
@@ -85,8 +85,11 @@ macro_rules! set {
         const _: () = {
             use $module as km;
             type K = Named<km::Set>;
+            stays_here!(Task<'static, K>);
+            // With the feature, a task counts its mappings of the pool.
+            const_assert!((size_of::<Task<'static, K>>() == 0) != cfg!(feature = "debug"));
             stays_here_and_is_empty!(
-                Task<'static, K>,
+                MaySleep<'static, K>,
                 Atomic<'static, K>,
                 BhOff<'static, K>,
                 Softirq<'static, K>,

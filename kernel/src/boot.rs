@@ -14,7 +14,9 @@ use highmem::PAGE_SIZE;
 
 use crate::arch::IMAGE_BASE;
 use crate::kmap::Task;
-use crate::{console, cpu, exit, frames, heap, idt, irq, memory, paging, pic, pvh, sched, smp, thread, timer, window};
+use crate::{
+    console, cpu, exit, frames, heap, idt, irq, kmap, memory, paging, pic, pvh, sched, smp, thread, timer, window,
+};
 
 global_asm!(
     r#"
@@ -98,6 +100,7 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     // SAFETY: once, early, on the boot tables; `has_nx` says whether EFER.NXE was set.
     unsafe { paging::init(has_nx, memory::map()) };
     window::link();
+    kmap::init();
     heap::init();
     frames::init(memory::map());
     pic::init();

@@ -4,20 +4,21 @@
 //! run the flush. Linux: `smp_call_function()`.
 //!
 //! There is one call at a time. Whoever waits, for its turn or for the others, waits with interrupts on and so goes on answering: two
-//! CPUs that call each other do not wait for ever. This is why a call needs interrupts on; that it is made by a thread, with preemption
-//! off while it lasts, keeps a second one from beginning inside it on the same CPU.
+//! CPUs that call each other do not wait for ever. This is why a call needs interrupts on; that preemption and softirqs are off while it
+//! lasts keeps a second one from beginning inside it on the same CPU.
 //!
 //! What is called runs beside an atomic mapping that the caller may hold, whose bytes another CPU must not get (I7). A function has
-//! nothing of the caller's; a closure may have, and so takes `&mut Task`.
+//! nothing of the caller's; a closure may have, and so takes `&mut MaySleep`, which nobody has under an atomic
+//! mapping.
 
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::{Acquire, Release};
 
 use spin::mutex::SpinMutex;
 
-use crate::kmap::{HardIrq, Task};
+use crate::kmap::{HardIrq, MaySleep};
 use crate::sync::IrqLock;
-use crate::{cpu, irq, lapic, smp};
+use crate::{cpu, irq, lapic, smp, softirq};
 
 /// Looks at another CPU before it is called broken: many seconds.
 const PATIENCE: u32 = 1 << 28;
@@ -42,7 +43,7 @@ static PENDING: AtomicU32 = AtomicU32::new(0);
 ///
 /// # Panics
 ///
-/// If interrupts are off, if an interrupt or a softirq is being served, or if a CPU does not answer within many seconds.
+/// If interrupts are off, if an interrupt is being served, or if a CPU does not answer within many seconds.
 #[track_caller]
 pub fn call_on_others(function: irq::Handler) {
     call(&function);
@@ -54,15 +55,17 @@ pub fn call_on_others(function: irq::Handler) {
 ///
 /// As [`call_on_others`].
 #[track_caller]
-pub fn call_on_others_with(_task: &mut Task<'_>, f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
+pub fn call_on_others_with(_task: &mut MaySleep<'_>, f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
     call(f);
 }
 
+/// As [`call_on_others_with`], for callers that keep its promise themselves; in a softirq, too.
 #[track_caller]
-fn call(f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
+pub(crate) fn call(f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
     assert!(irq::enabled(), "a call to other CPUs with interrupts off");
-    assert!(!irq::in_interrupt() && !cpu::in_softirq(), "a call to other CPUs from an interrupt or a softirq");
+    assert!(!irq::in_interrupt(), "a call to other CPUs from an interrupt");
     cpu::preempt_disable();
+    softirq::disable();
     let turn = (0..PATIENCE).inspect(|_| core::hint::spin_loop()).find_map(|_| TURN.try_lock());
     let turn = turn.expect("the call of another CPU does not end");
 
@@ -83,6 +86,7 @@ fn call(f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
     CALL.with(|call| *call = None);
 
     drop(turn);
+    softirq::enable();
     cpu::preempt_enable();
 }
 

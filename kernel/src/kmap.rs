@@ -1,4 +1,4 @@
-//! The kernel's side of `highmem`: the one trait, the window, and the entry points.
+//! The kernel's side of `highmem`: the two traits, the pool, and the entry points. The window is in [`window`].
 //!
 //! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task where a
 //! thread starts, in [`sched`](crate::sched), interrupt handlers in [`irq`], softirqs in [`softirq`].
@@ -9,13 +9,15 @@ use core::ptr::NonNull;
 
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
+use highmem::kernel::GaveUp;
 use highmem::machine::X86;
-use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
+use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
 use typenum::U4;
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
-use crate::{arch, cpu, irq, softirq, window};
+use crate::wait::WaitQueue;
+use crate::{arch, cpu, ipi, irq, softirq, window};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub type Paging = paging::Mode;
 
 /// A thread of this kernel.
 pub type Task<'e> = highmem::Task<'e, ExampleKernel>;
+/// A thread of this kernel that may hold a mapping of the pool: it can sleep, but not wait for another one.
+pub type MaySleep<'e> = highmem::MaySleep<'e, ExampleKernel>;
 /// An interrupt handler of this kernel.
 pub type HardIrq<'e> = highmem::HardIrq<'e, ExampleKernel>;
 /// A softirq of this kernel.
@@ -127,6 +131,60 @@ unsafe impl Kernel for ExampleKernel {
             return None;
         }
         NonNull::new(core::ptr::with_exposed_provenance_mut(DIRECT_MAP_BASE + pfn.number() * PAGE_SIZE))
+    }
+}
+
+/// How many entries the pool has: a page table's worth, or a few that are soon used up.
+#[cfg(feature = "small-pool")]
+type PoolEntries = typenum::U16;
+#[cfg(all(not(feature = "small-pool"), target_arch = "x86", feature = "non-pae"))]
+type PoolEntries = typenum::U1024;
+#[cfg(all(not(feature = "small-pool"), not(all(target_arch = "x86", feature = "non-pae"))))]
+type PoolEntries = typenum::U512;
+
+static POOL: Pool<{ paging::ENTRIES }> = Pool::new::<ExampleKernel>();
+
+/// Who waits for an entry of the pool.
+static POOL_WAIT: WaitQueue = WaitQueue::new();
+
+// SAFETY: the checklist of `PoolKernel`: `init` links the pool's table, whose addresses are of no other use, for all CPUs; `ipi` waits until
+// each has done its call; a thread that waits is one of `wait`, and sleeps as any other.
+unsafe impl PoolKernel for ExampleKernel {
+    type PoolEntries = PoolEntries;
+    type Pool = Pool<{ paging::ENTRIES }>;
+
+    const PKMAP_BASE: usize = arch::PKMAP_BASE;
+
+    #[inline]
+    fn pool() -> &'static Self::Pool {
+        &POOL
+    }
+
+    fn wait(thread: &mut MaySleep<'_>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        POOL_WAIT.wait(thread, until);
+        Ok(())
+    }
+
+    fn wake_one() {
+        POOL_WAIT.wake_all();
+    }
+
+    fn on_other_cpus(work: &(dyn Fn() + Sync)) {
+        ipi::call(&|_| work());
+    }
+
+    fn now() -> u64 {
+        // SAFETY: reads the time-stamp counter, which all processors that this kernel runs on have.
+        unsafe { x86::time::rdtsc() }
+    }
+}
+
+/// Links the pool into the page tables.
+pub(crate) fn init() {
+    // SAFETY: the table is highmem's, which answers for what its entries map; it is linked for all CPUs, and for good.
+    unsafe {
+        paging::link_table(arch::PKMAP_BASE, (&raw const *POOL.table()).cast());
+        POOL.start();
     }
 }
 

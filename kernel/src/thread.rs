@@ -1,6 +1,6 @@
 //! Threads. Each has a stack of its own and a [`Task`], and runs on whatever CPU is free, unless it is bound to one.
 //!
-//! Whatever sleeps takes the thread's `&mut Task`, and so cannot be called under an atomic mapping (I7).
+//! Whatever sleeps takes the thread's `&mut Task`, or at least its `&mut MaySleep`, and so cannot be called under an atomic mapping (I7).
 //!
 //! ```ignore
 //! let sum = thread::spawn("sum", move |_| numbers.iter().sum::<u64>());
@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use core::ops::Range;
 use core::time::Duration;
 
-use crate::kmap::Task;
+use crate::kmap::{MaySleep, Task};
 pub use crate::sched::MAX;
 use crate::sync::IrqLock;
 use crate::{boot, sched, timer};
@@ -75,7 +75,7 @@ impl<T> JoinHandle<T> {
     ///
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
-    pub fn join(self, _task: &mut Task<'_>) -> T {
+    pub fn join(self, _task: &mut MaySleep<'_>) -> T {
         sched::join(self.thread);
         self.result.with(Option::take).expect("a thread that has ended has returned something")
     }
@@ -87,7 +87,7 @@ impl<T> JoinHandle<T> {
 ///
 /// As [`JoinHandle::join`].
 #[track_caller]
-pub fn sleep(_task: &mut Task<'_>, time: Duration) {
+pub fn sleep(_task: &mut MaySleep<'_>, time: Duration) {
     // The time since the last tick does not count.
     sched::sleep_until(timer::uptime() + timer::period() + time);
 }
@@ -98,7 +98,7 @@ pub fn sleep(_task: &mut Task<'_>, time: Duration) {
 ///
 /// As [`JoinHandle::join`].
 #[track_caller]
-pub fn yield_now(_task: &mut Task<'_>) {
+pub fn yield_now(_task: &mut MaySleep<'_>) {
     sched::yield_now();
 }
 

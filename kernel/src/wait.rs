@@ -8,7 +8,7 @@
 
 use alloc::collections::VecDeque;
 
-use crate::kmap::Task;
+use crate::kmap::MaySleep;
 use crate::sched;
 use crate::sync::IrqLock;
 
@@ -50,7 +50,7 @@ impl WaitQueue {
     ///
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
-    pub fn wait(&self, _task: &mut Task<'_>, mut condition: impl FnMut() -> bool) {
+    pub fn wait(&self, _thread: &mut MaySleep<'_>, mut condition: impl FnMut() -> bool) {
         let ticket = self.waiters.with(|waiters| {
             waiters.tickets += 1;
             waiters.tickets

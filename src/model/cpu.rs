@@ -367,7 +367,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     ///     let mut atomic = task.atomic();
     ///     let slots = atomic.slots();
     ///     let (guard, counts) = machine.cpu(0).count(|| kmap_atomic(slots.user0, &page));
-    ///     assert_eq!(counts, Counts { loads: 1, stores: 2, invlpg: 0, barriers: 1 }); // two stores: PAE
+    ///     assert_eq!(counts, Counts { loads: 1, stores: 2, invlpg: 0, flush_all: 0, barriers: 1 }); // two stores: PAE
     ///     let ((), counts) = machine.cpu(0).count(|| drop(guard));
     ///     assert_eq!((counts.stores, counts.invlpg), (2, 1)); // no loads, but for the feature `debug`
     /// });

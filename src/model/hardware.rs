@@ -5,6 +5,7 @@ use core::ops::{Add, Sub};
 use core::sync::atomic::{Ordering, compiler_fence};
 use std::thread;
 
+use super::tlb::Tlb;
 use super::{cpu, mmu};
 use crate::machine::{Machine, Registers, Word};
 use crate::paging::Paging;
@@ -18,12 +19,14 @@ pub struct Counts {
     pub stores: usize,
     /// Translations that were flushed.
     pub invlpg: usize,
+    /// Times that everything was flushed.
+    pub flush_all: usize,
     /// Barriers against the compiler.
     pub barriers: usize,
 }
 
 impl Counts {
-    pub(super) const NONE: Self = Self { loads: 0, stores: 0, invlpg: 0, barriers: 0 };
+    pub(super) const NONE: Self = Self { loads: 0, stores: 0, invlpg: 0, flush_all: 0, barriers: 0 };
 }
 
 impl Sub for Counts {
@@ -34,6 +37,7 @@ impl Sub for Counts {
             loads: self.loads - other.loads,
             stores: self.stores - other.stores,
             invlpg: self.invlpg - other.invlpg,
+            flush_all: self.flush_all - other.flush_all,
             barriers: self.barriers - other.barriers,
         }
     }
@@ -47,6 +51,7 @@ impl Add for Counts {
             loads: self.loads + other.loads,
             stores: self.stores + other.stores,
             invlpg: self.invlpg + other.invlpg,
+            flush_all: self.flush_all + other.flush_all,
             barriers: self.barriers + other.barriers,
         }
     }
@@ -80,6 +85,12 @@ unsafe impl<P: Paging> Machine for Hardware<P> {
     unsafe fn invlpg(address: usize) {
         let cpu = cpu::step(|counts| counts.invlpg += 1);
         mmu::with(|mmu| mmu.invlpg(cpu, address));
+        tell();
+    }
+
+    unsafe fn flush_all() {
+        let cpu = cpu::step(|counts| counts.flush_all += 1);
+        mmu::with(|mmu| mmu.flush(cpu, Tlb::forget_all));
         tell();
     }
 

@@ -42,7 +42,7 @@ pub use mode::{Mode, Raw, levels, page};
 pub(crate) use mode::{NX_EXISTS, read};
 
 /// Entries in a table.
-const ENTRIES: usize = 1 << mode::INDEX_BITS;
+pub const ENTRIES: usize = 1 << mode::INDEX_BITS;
 
 /// Bytes that a page table maps.
 pub const TABLE_SPAN: usize = ENTRIES * PAGE_SIZE;

@@ -25,8 +25,11 @@ pub const IMAGE_BASE: usize = DIRECT_MAP_BASE;
 /// The most physical memory that the direct map covers: 896 MiB.
 pub const LOWMEM_LIMIT: usize = 896 << 20;
 
-/// From here up to the CPU's own interrupt controller nothing is mapped.
+/// From here up to the pool of `kmap` nothing is mapped.
 pub const FREE_BASE: usize = 0xF800_0000;
+
+/// Where `kmap` maps pages.
+pub(crate) const PKMAP_BASE: usize = 0xFE00_0000;
 
 /// Where the registers of the CPU's own interrupt controller are mapped: below the window.
 pub const LAPIC_BASE: usize = 0xFF40_0000;

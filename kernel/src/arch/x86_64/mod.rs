@@ -27,8 +27,11 @@ pub const IMAGE_BASE: usize = 0xFFFF_FFFF_8000_0000;
 /// The most physical memory that the direct map covers: 1 GiB. The rest is highmem, as on a machine of 32 bits.
 pub const LOWMEM_LIMIT: usize = 1 << 30;
 
-/// From here up to the CPU's own interrupt controller nothing is mapped.
+/// From here up to the pool of `kmap` nothing is mapped.
 pub const FREE_BASE: usize = 0xFFFF_FFFF_C000_0000;
+
+/// Where `kmap` maps pages.
+pub(crate) const PKMAP_BASE: usize = 0xFFFF_FFFF_FE00_0000;
 
 /// Where the registers of the CPU's own interrupt controller are mapped: below the window.
 pub const LAPIC_BASE: usize = 0xFFFF_FFFF_FF40_0000;

@@ -1,0 +1,94 @@
+//! Who waits for entries, in the order in which they came.
+//!
+//! The first in the queue alone may take entries that become free, until it has all that it needs: so a wait for several entries comes to
+//! its end as well as one for one, and nobody starves.
+//!
+//! A [`Waiter`] lies on the stack of the thread that waits. It is linked in and out under the lock; without the lock there is one
+//! question, which is the first.
+
+use core::ptr;
+use core::sync::atomic::Ordering::SeqCst;
+
+use crate::sync::{AtomicU32, AtomicUsize};
+
+/// One who waits.
+pub(super) struct Waiter {
+    /// Whoever came next.
+    next: *mut Waiter,
+}
+
+impl Waiter {
+    pub(super) const fn new() -> Self {
+        Self { next: ptr::null_mut() }
+    }
+}
+
+/// The queue, under the lock.
+pub(super) struct Queue {
+    first: *mut Waiter,
+}
+
+// SAFETY: the pointers are followed under the lock alone, by any CPU.
+unsafe impl Send for Queue {}
+
+impl Queue {
+    pub(super) const EMPTY: Self = Self { first: ptr::null_mut() };
+
+    /// Puts `waiter` last.
+    ///
+    /// # Safety
+    /// It is in no queue, and stays where it is, touched by nobody else, until it is [removed](Self::remove).
+    pub(super) unsafe fn push(&mut self, front: &Front, waiter: *mut Waiter) {
+        let mut link = &raw mut self.first;
+        // SAFETY: each pointer of the queue is null or points to a waiter, which stays there until it is removed; the caller has the lock.
+        unsafe {
+            while !(*link).is_null() {
+                link = &raw mut (**link).next;
+            }
+            (*waiter).next = ptr::null_mut();
+            *link = waiter;
+        }
+        front.length.fetch_add(1, SeqCst);
+        front.first.store(self.first.addr(), SeqCst);
+    }
+
+    /// Takes `waiter` out, wherever it is.
+    ///
+    /// # Safety
+    /// It is in this queue.
+    pub(super) unsafe fn remove(&mut self, front: &Front, waiter: *mut Waiter) {
+        let mut link = &raw mut self.first;
+        // SAFETY: as in `push`; the waiter is in the queue, so it is found before the end.
+        unsafe {
+            while *link != waiter {
+                link = &raw mut (**link).next;
+            }
+            *link = (*waiter).next;
+        }
+        front.length.fetch_sub(1, SeqCst);
+        front.first.store(self.first.addr(), SeqCst);
+    }
+}
+
+/// What is known of the queue without the lock.
+pub(super) struct Front {
+    first: AtomicUsize,
+    length: AtomicU32,
+}
+
+impl Front {
+    pub(super) const fn empty() -> Self {
+        Self { first: AtomicUsize::new(0), length: AtomicU32::new(0) }
+    }
+
+    /// Whether nobody waits.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.length.load(SeqCst) == 0
+    }
+
+    /// Whether the waiter at this address is the first.
+    pub(super) fn is_first(&self, waiter: usize) -> bool {
+        self.first.load(SeqCst) == waiter
+    }
+}
