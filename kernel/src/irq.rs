@@ -40,21 +40,32 @@ pub fn enabled() -> bool {
 }
 
 /// Turns interrupts off until the matching [`restore`], and says whether they were on.
+///
+/// # Panics
+///
+/// After 2^32 of them that were not restored.
+#[inline]
 pub(crate) fn save() -> bool {
     let were_on = enabled();
     disable();
     let cpu = cpu::this();
-    if cpu.irqs_off.load(Relaxed) == 0 {
+    let reasons = cpu.irqs_off.load(Relaxed);
+    if reasons == 0 {
         cpu.irqs_were_on.store(were_on, Relaxed);
     }
-    cpu::one_more(&cpu.irqs_off);
+    // Nobody gives up so many reasons again: contexts were forgotten.
+    let reasons = reasons.checked_add(1).expect("interrupts turned off without end");
+    cpu.irqs_off.store(reasons, Relaxed);
     were_on
 }
 
 /// Ends a [`save`]; the last one turns interrupts on if they were on before the first.
+#[inline]
 pub(crate) fn restore() {
     let cpu = cpu::this();
-    if cpu::one_less(&cpu.irqs_off) == 0 && cpu.irqs_were_on.load(Relaxed) {
+    let reasons = cpu.irqs_off.load(Relaxed) - 1;
+    cpu.irqs_off.store(reasons, Relaxed);
+    if reasons == 0 && cpu.irqs_were_on.load(Relaxed) {
         enable();
     }
 }

@@ -184,7 +184,7 @@ pub(crate) fn init() {
     // SAFETY: the table is highmem's, which answers for what its entries map; it is linked for all CPUs, and for good.
     unsafe {
         paging::link_table(arch::PKMAP_BASE, (&raw const *POOL.table()).cast());
-        POOL.start();
+        POOL.start::<ExampleKernel>();
     }
 }
 

@@ -13,7 +13,7 @@
 
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
-use crate::sync::{AtomicU32, AtomicUsize};
+use crate::sync::{AtomicU16, AtomicU32, AtomicUsize};
 
 /// What is mapped in an entry, or is to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +41,8 @@ pub(super) struct Entry {
     state: AtomicU32,
     /// How often it was taken while it was mapped. Two CPUs that count at the same moment may count one.
     hits: AtomicU32,
+    /// Its place in the index, while it maps anything. Under the lock.
+    place: AtomicU16,
 }
 
 const WRITABLE: u32 = 1 << 31;
@@ -73,7 +75,7 @@ pub(super) enum Left {
 
 impl Entry {
     pub(super) const fn free() -> Self {
-        Self { pfn: AtomicUsize::new(0), state: AtomicU32::new(0), hits: AtomicU32::new(0) }
+        Self { pfn: AtomicUsize::new(0), state: AtomicU32::new(0), hits: AtomicU32::new(0), place: AtomicU16::new(0) }
     }
 
     /// Becomes one more user of this entry, if it maps what is wanted.
@@ -100,6 +102,13 @@ impl Entry {
         }
         self.hits.store(self.hits.load(Relaxed).wrapping_add(1), Relaxed);
         Ok(())
+    }
+
+    /// Whether it maps what is wanted.
+    #[inline]
+    pub(super) fn maps(&self, wanted: Wanted) -> bool {
+        let count = self.state.load(Acquire) ^ wanted.kind();
+        self.pfn.load(Relaxed) == wanted.pfn && (IDLE..=COUNT).contains(&count)
     }
 
     /// Ends what [`hold`](Self::hold) or [`fill`](Self::fill) began.
@@ -137,6 +146,17 @@ impl Entry {
     pub(super) fn set_users(&self, users: u32) {
         let writable = self.state.load(Relaxed) & WRITABLE;
         self.state.store(writable | (IDLE + users), Relaxed);
+    }
+
+    /// Its place in the index.
+    #[inline]
+    pub(super) fn place(&self) -> usize {
+        self.place.load(Relaxed).into()
+    }
+
+    #[inline]
+    pub(super) fn set_place(&self, place: usize) {
+        self.place.store(place as u16, Relaxed);
     }
 
     pub(super) fn hits(&self) -> u32 {

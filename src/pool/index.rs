@@ -17,6 +17,9 @@ pub(super) struct Index<const N: usize>(
     [[AtomicU16; PLACES]; N],
 );
 
+/// A place where nothing is.
+pub(super) struct Vacant(usize);
+
 impl<const N: usize> Index<N> {
     const BITS: u32 = (N * PLACES).ilog2();
     const MASK: usize = N * PLACES - 1;
@@ -39,45 +42,57 @@ impl<const N: usize> Index<N> {
 
     /// The entry that is most likely that of a frame.
     #[inline]
-    pub(super) fn first_candidate(&self, pfn: usize) -> Option<usize> {
-        usize::from(self.place(Self::home(pfn)).load(Relaxed)).checked_sub(1)
+    pub(super) fn first_candidate(&self, pfn: usize) -> usize {
+        // 0 becomes a number that no entry has.
+        usize::from(self.place(Self::home(pfn)).load(Relaxed)).wrapping_sub(1)
     }
 
     /// The entries that may be those of a frame, most likely ones first.
     #[inline]
     pub(super) fn candidates(&self, pfn: usize) -> impl Iterator<Item = usize> {
         let home = Self::home(pfn);
-        (home..=home + Self::MASK).map_while(|at| usize::from(self.place(at).load(Relaxed)).checked_sub(1))
+        (home..home + N * PLACES).map_while(|at| usize::from(self.place(at).load(Relaxed)).checked_sub(1))
     }
 
-    /// Enters an entry for a frame. Under the lock.
-    pub(super) fn insert(&self, pfn: usize, entry: usize) {
-        let home = Self::home(pfn);
+    /// The entry of a frame that `is_wanted`, or else the place where such an entry is to be inserted. Under the lock.
+    #[inline]
+    pub(super) fn locate(&self, pfn: usize, is_wanted: impl Fn(usize) -> bool) -> Result<usize, Vacant> {
+        let mut at = Self::home(pfn);
         // There are four places for each entry, so this ends.
-        let free = (home..).find(|&at| self.place(at).load(Relaxed) == 0);
-        if let Some(at) = free {
-            self.place(at).store(entry as u16 + 1, Relaxed);
+        loop {
+            match usize::from(self.place(at).load(Relaxed)).checked_sub(1) {
+                None => return Err(Vacant(at)),
+                Some(entry) if is_wanted(entry) => return Ok(entry),
+                Some(_) => at += 1,
+            }
         }
     }
 
-    /// Takes an entry out, which was entered for this frame. Under the lock. `pfn_of` gives the frames of the others.
+    /// Enters an entry for the frame that [`locate`](Self::locate) was asked for, and says at what place. Under the lock, which was held
+    /// since.
+    #[inline]
+    pub(super) fn insert(&self, Vacant(at): Vacant, entry: usize) -> usize {
+        self.place(at).store(entry as u16 + 1, Relaxed);
+        at & Self::MASK
+    }
+
+    /// Takes out what is at a place. Under the lock. `pfn_of` gives the frame of an entry, and `moved` is told of the new place of one.
     ///
-    /// What is looked for behind it is moved up, so that there is never a hole between a frame's home and its place (Knuth, vol. 3, 6.4,
-    /// algorithm R).
-    pub(super) fn remove(&self, pfn: usize, entry: usize, pfn_of: impl Fn(usize) -> usize) {
-        let home = Self::home(pfn);
-        let number = entry as u16 + 1;
-        let Some(mut hole) = (home..=home + Self::MASK).find(|&at| self.place(at).load(Relaxed) == number) else {
-            return;
-        };
-        for at in hole + 1.. {
-            let Some(other) = usize::from(self.place(at).load(Relaxed)).checked_sub(1) else { break };
+    /// What is looked for behind the place is moved up, so that there is never a hole between a frame's home and its place (Knuth, vol. 3,
+    /// 6.4, algorithm R).
+    #[inline]
+    pub(super) fn remove(&self, place: usize, pfn_of: impl Fn(usize) -> usize, moved: impl Fn(usize, usize)) {
+        let mut hole = place;
+        let mut at = place + 1;
+        while let Some(other) = usize::from(self.place(at).load(Relaxed)).checked_sub(1) {
             // How far it is from its home; it may move up if the hole is not before that.
             let distance = at.wrapping_sub(Self::home(pfn_of(other))) & Self::MASK;
             if distance >= at - hole {
                 self.place(hole).store(other as u16 + 1, Relaxed);
+                moved(other, hole & Self::MASK);
                 hole = at;
             }
+            at += 1;
         }
         self.place(hole).store(0, Relaxed);
     }
@@ -86,6 +101,7 @@ impl<const N: usize> Index<N> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::cell::Cell;
     use std::vec::Vec;
 
     /// Pseudo-random numbers (xorshift), the same each time.
@@ -105,17 +121,21 @@ mod tests {
         const N: usize = 16;
         let index = Index::<N>::empty();
         let mut pfns = [None; N];
+        let places = [const { Cell::new(0) }; N];
         let mut numbers = numbers();
         for _ in 0..20_000 {
             let entry = numbers.next().unwrap() % N;
             match pfns[entry].take() {
                 Some(pfn) => {
                     let all = pfns;
-                    index.remove(pfn, entry, |other| all[other].expect("is in the table"));
+                    let pfn_of = |other: usize| all[other].expect("is in the table");
+                    assert_eq!(usize::from(index.place(places[entry].get()).load(Relaxed)), entry + 1, "of {pfn}");
+                    index.remove(places[entry].get(), pfn_of, |other, place| places[other].set(place));
                 }
                 None => {
                     let pfn = numbers.next().unwrap() % 40;
-                    index.insert(pfn, entry);
+                    let Err(vacant) = index.locate(pfn, |_| false) else { unreachable!() };
+                    places[entry].set(index.insert(vacant, entry));
                     pfns[entry] = Some(pfn);
                 }
             }
@@ -124,8 +144,8 @@ mod tests {
                     assert!(index.candidates(pfn).any(|found| found == entry), "{entry} of {pfn} is lost");
                 }
             }
-            let places = index.0.iter().flatten().filter(|place| place.load(Relaxed) != 0).count();
-            assert_eq!(places, pfns.iter().flatten().count());
+            let taken = index.0.iter().flatten().filter(|place| place.load(Relaxed) != 0).count();
+            assert_eq!(taken, pfns.iter().flatten().count());
         }
     }
 
@@ -134,7 +154,10 @@ mod tests {
         const N: usize = 512;
         for stride in [1, 3, 64, 512, 4096] {
             let index = Index::<N>::empty();
-            (0..N).for_each(|entry| index.insert(0x14_0000 + entry * stride, entry));
+            for entry in 0..N {
+                let Err(vacant) = index.locate(0x14_0000 + entry * stride, |_| false) else { unreachable!() };
+                index.insert(vacant, entry);
+            }
             let looks =
                 |entry| 1 + index.candidates(0x14_0000 + entry * stride).position(|found| found == entry).unwrap();
             let looks: Vec<usize> = (0..N).map(looks).collect();

@@ -36,8 +36,9 @@ mod work;
 use core::fmt;
 use core::hint;
 use core::marker::PhantomData;
+use core::mem;
 use core::panic::Location;
-use core::sync::atomic::Ordering::Release;
+use core::sync::atomic::Ordering::AcqRel;
 
 use const_panic::concat_panic;
 use spin::Mutex;
@@ -70,9 +71,9 @@ pub struct Pool<const N: usize> {
     entries: [Entry; N],
     index: Index<N>,
     front: Front,
-    /// How many entries can be had: the length of both lists, for those who wait.
+    /// How many entries can be had: the length of both lists. Only while somebody waits.
     available: AtomicU32,
-    /// Not 0 when the kernel has linked the table.
+    /// Not 0 when the kernel has linked the table; until then no entry is free.
     started: AtomicU32,
     lists: Mutex<Lists<N>>,
 }
@@ -83,8 +84,6 @@ struct Lists<const N: usize> {
     free: List<N>,
     /// Entries that were taken while they were idle, and that some CPU may remember.
     stale: List<N>,
-    /// Those of them that are being flushed: empty unless `flushing`.
-    batch: List<N>,
     /// Somebody is about to have all CPUs flush.
     flushing: bool,
     queue: Queue,
@@ -104,12 +103,11 @@ impl<const N: usize> Pool<N> {
             entries: [const { Entry::free() }; N],
             index: Index::empty(),
             front: Front::empty(),
-            available: AtomicU32::new(Span::<K>::COUNT as u32),
+            available: AtomicU32::new(0),
             started: AtomicU32::new(0),
             lists: Mutex::new(Lists {
-                free: List::of_first(Span::<K>::COUNT),
+                free: List::EMPTY,
                 stale: List::EMPTY,
-                batch: List::EMPTY,
                 flushing: false,
                 queue: Queue::EMPTY,
                 counts: Counts::ZERO,
@@ -127,8 +125,10 @@ impl<const N: usize> Pool<N> {
     /// # Safety
     /// The physical address of [`table`](Self::table) stands, writable, in the page directory entry for [`PoolKernel::PKMAP_BASE`], in every
     /// address space of every CPU, for good.
-    pub unsafe fn start(&self) {
-        self.started.store(1, Release);
+    pub unsafe fn start<K: PoolKernel<Pool = Self>>(&self) {
+        if self.started.swap(1, AcqRel) == 0 {
+            self.locked::<K, _>(|lists| lists.free.push_all(Span::<K>::COUNT));
+        }
     }
 }
 
@@ -136,20 +136,16 @@ impl<const N: usize> Pool<N> {
 struct List<const N: usize> {
     entries: [u16; N],
     length: usize,
+    /// The lowest and the highest number that were put in since the last [`take_span`](Self::take_span): kept up by [`widen_from`](Self::widen_from) alone.
+    span: (usize, usize),
 }
 
 impl<const N: usize> List<N> {
-    const EMPTY: Self = Self { entries: [0; N], length: 0 };
+    const EMPTY: Self = Self { entries: [0; N], length: 0, span: (N, 0) };
 
-    /// The first `count` entries, lowest last.
-    const fn of_first(count: usize) -> Self {
-        let mut list = Self { entries: [0; N], length: count };
-        let mut index = 0;
-        while index < count {
-            list.entries[index] = (count - 1 - index) as u16;
-            index += 1;
-        }
-        list
+    /// Puts in the first `count` entries, lowest last.
+    fn push_all(&mut self, count: usize) {
+        (0..count).rev().for_each(|entry| self.push(entry));
     }
 
     /// Each entry is in one list at the most, so there is room.
@@ -160,14 +156,31 @@ impl<const N: usize> List<N> {
         }
     }
 
+    /// Widens the span by what is behind the first `before` entries, which is in ascending order.
+    fn widen_from(&mut self, before: usize) {
+        if let Some((&first, &last)) = self.entries.get(before..self.length).and_then(|new| new.first().zip(new.last()))
+        {
+            self.span = (self.span.0.min(first.into()), self.span.1.max(last.into()));
+        }
+    }
+
     fn pop(&mut self) -> Option<usize> {
         let entry = *self.entries.get(self.length.checked_sub(1)?)?;
         self.length -= 1;
         Some(usize::from(entry))
     }
 
-    fn iter(&self) -> impl Iterator<Item = usize> {
-        self.entries.iter().take(self.length).map(|&entry| usize::from(entry))
+    /// The span, which begins anew.
+    fn take_span(&mut self) -> (usize, usize) {
+        mem::replace(&mut self.span, (N, 0))
+    }
+
+    /// Moves the first `count` entries to another list.
+    fn move_first(&mut self, count: usize, to: &mut Self) {
+        to.entries[to.length..][..count].copy_from_slice(&self.entries[..count]);
+        to.length += count;
+        self.entries.copy_within(count..self.length, 0);
+        self.length -= count;
     }
 }
 
@@ -207,8 +220,10 @@ pub struct KmapError<P> {
 }
 
 /// Why a page was not mapped.
+// As large as an address, so that a `Result` of both is returned in registers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
+#[repr(usize)]
 pub enum Refusal {
     /// All entries are in use, or promised to those who wait.
     Exhausted,
@@ -568,7 +583,7 @@ impl Place {
                 let address = bytes.as_ptr().expose_provenance();
                 // SAFETY: I3: `Kernel::direct_map` promises that this page is outside of the pool's window. Knowing it, the compiler
                 // drops the unmapping of lowmem pages.
-                unsafe { hint::assert_unchecked(Span::<K>::entry_at(address).is_none()) };
+                unsafe { hint::assert_unchecked(!Span::<K>::contains(address)) };
                 Self::Direct(address)
             }
             None => Self::Pool(Wanted { pfn: page.pfn().number(), writable: <P::Access as Access>::WRITABLE }),
@@ -658,11 +673,16 @@ impl<K: PoolKernel> Span<K> {
         K::PKMAP_BASE + (entry << PAGE_SHIFT)
     }
 
+    /// Whether an address is one of the pool's.
+    #[inline]
+    fn contains(address: usize) -> bool {
+        address.wrapping_sub(K::PKMAP_BASE) < Self::COUNT << PAGE_SHIFT
+    }
+
     /// The entry for an address, if it is one of the pool's.
     #[inline]
     fn entry_at(address: usize) -> Option<usize> {
-        let entry = address.wrapping_sub(K::PKMAP_BASE) >> PAGE_SHIFT;
-        (entry < Self::COUNT).then_some(entry)
+        Self::contains(address).then_some(address.wrapping_sub(K::PKMAP_BASE) >> PAGE_SHIFT)
     }
 }
 

@@ -28,7 +28,7 @@ fn address(entry: usize) -> usize {
 fn task<R>(f: impl FnOnce(&mut Task<'_, K>) -> R) -> R {
     // SAFETY: I9: the table exists only as memory. I1: each test is a thread, and enters once at a time.
     unsafe {
-        K::pool().start();
+        K::pool().start::<K>();
         Task::enter(f)
     }
 }
@@ -277,7 +277,8 @@ fn a_sleeper_looks_again_whether_somebody_else_has_mapped_its_page() {
             let stolen = K::pool().locked::<K, _>(|lists| {
                 assert!(lists.free.length + lists.stale.length == 1);
                 let entry = lists.stale.pop().or_else(|| lists.free.pop()).unwrap();
-                K::pool().fill::<K>(lists, entry, page);
+                let Err(vacant) = K::pool().index.locate(page.pfn, |_| false) else { unreachable!() };
+                K::pool().fill::<K>(lists, vacant, entry, page);
                 entry
             });
             assert_eq!(stolen, 0);

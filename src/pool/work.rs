@@ -2,9 +2,11 @@
 
 use core::marker::PhantomData;
 use core::mem;
-use core::sync::atomic::Ordering::{Acquire, Relaxed, SeqCst};
+use core::num::NonZero;
+use core::sync::atomic::Ordering::{Acquire, SeqCst};
 
 use super::entries::{Entry, Left, Miss, Wanted};
+use super::index::Vacant;
 use super::queue::Waiter;
 use super::{Lists, Pool, PoolStats, Refusal, Span};
 use crate::context::MaySleep;
@@ -74,16 +76,19 @@ impl<const N: usize> Work for Pool<N> {
         wanted: Wanted,
         waiting: Option<&mut MaySleep<'_, K>>,
     ) -> Result<usize, Refusal> {
-        if let Some(number) = self.index.first_candidate(wanted.pfn)
-            && let Some(entry) = self.entries.get(number)
-        {
+        let number = self.index.first_candidate(wanted.pfn);
+        if let Some(entry) = self.entries.get(number) {
             match entry.hold(wanted) {
                 Ok(()) => return Ok(Span::<K>::address_of(number)),
                 Err(Miss::Moved) => self.leave::<K>(number),
                 Err(Miss::Other | Miss::Full) => {}
             }
+            return self.find_or_take_slowly::<K>(wanted, waiting);
         }
-        self.take_one::<K>(wanted, waiting)
+        match self.take_free::<K>(wanted) {
+            Some(address) => Ok(address.get()),
+            None => self.find_or_take_slowly::<K>(wanted, waiting),
+        }
     }
 
     #[inline(never)]
@@ -185,11 +190,11 @@ impl<const N: usize> Pool<N> {
         Ok(None)
     }
 
-    /// As [`find_or_take`](Work::find_or_take), for a page that is not where most are.
+    /// As [`find_or_take`](Work::find_or_take), for a page that is not where most are, or for which there is no free entry.
     #[cold]
     #[inline(never)]
     #[track_caller]
-    fn take_one<K: PoolKernel<Pool = Self>>(
+    fn find_or_take_slowly<K: PoolKernel<Pool = Self>>(
         &self,
         wanted: Wanted,
         waiting: Option<&mut MaySleep<'_, K>>,
@@ -197,23 +202,28 @@ impl<const N: usize> Pool<N> {
         if let Some(address) = self.find::<K>(wanted)? {
             return Ok(address);
         }
-        // Most often there is a free entry, and it takes nothing but filling it.
-        let entry = self.locked::<K, _>(|lists| {
-            let is_ours = self.front.is_empty() && self.started.load(Relaxed) != 0 && !self.is_mapped(wanted);
-            let entry = if is_ours { lists.free.pop()? } else { return None };
-            self.fill::<K>(lists, entry, wanted);
-            Some(entry)
-        });
-        if let Some(entry) = entry {
-            debug::check_interrupts_on::<K>();
-            return Ok(Span::<K>::address_of(entry));
-        }
         let mut address = [0];
         self.take::<K>(&[Some(wanted)], &mut address, waiting)?;
         Ok(address[0])
     }
 
+    /// Maps what is wanted in a free entry, if there is one for the taking, and if nobody else has mapped it meanwhile.
+    #[inline(never)]
+    #[track_caller]
+    fn take_free<K: PoolKernel<Pool = Self>>(&self, wanted: Wanted) -> Option<NonZero<usize>> {
+        debug::check_interrupts_on::<K>();
+        let entry = self.locked::<K, _>(|lists| {
+            let vacant = self.index.locate(wanted.pfn, |entry| self.maps(entry, wanted)).err()?;
+            // What is free belongs to those who wait.
+            let entry = if self.front.is_empty() { lists.free.pop()? } else { return None };
+            self.fill::<K>(lists, vacant, entry, wanted);
+            Some(entry)
+        })?;
+        NonZero::new(Span::<K>::address_of(entry))
+    }
+
     /// Runs `f` under the lock, with interrupts off.
+    #[inline]
     pub(super) fn locked<K: PoolKernel, R>(&self, f: impl FnOnce(&mut Lists<N>) -> R) -> R {
         let were_on = K::irq_save();
         let mut lists = loop {
@@ -245,19 +255,26 @@ impl<const N: usize> Pool<N> {
         let mut filled = 0;
         for (held, (page, address)) in wanted.iter().zip(addresses).enumerate() {
             let Some(page) = *page else { continue };
-            // Entries get other pages under the lock only.
-            let found = match self.hold(page, |_| ()) {
-                Ok(found) => found,
-                Err(why) => return Attempt::Refused { why, held },
+            let entry = loop {
+                match self.index.locate(page.pfn, |entry| self.maps(entry, page)) {
+                    // Entries get other pages under the lock only; but an idle one may have been taken back just now.
+                    Ok(entry) => match self.entries[entry].hold(page) {
+                        Ok(()) => break entry,
+                        Err(Miss::Full) => return Attempt::Refused { why: Refusal::TooManyUsers, held },
+                        Err(Miss::Other | Miss::Moved) => {}
+                    },
+                    Err(vacant) => {
+                        let free = if may_take { lists.free.pop() } else { None };
+                        let Some(entry) = free else {
+                            return Attempt::Short { missing: filled + self.missing(&wanted[held..]).max(1), held };
+                        };
+                        self.fill::<K>(lists, vacant, entry, page);
+                        self.tell_available(lists);
+                        filled += 1;
+                        break entry;
+                    }
+                }
             };
-            let free = || if may_take { lists.free.pop() } else { None };
-            let Some(entry) = found.or_else(free) else {
-                return Attempt::Short { missing: filled + self.missing(&wanted[held..]).max(1), held };
-            };
-            if found.is_none() {
-                self.fill::<K>(lists, entry, page);
-                filled += 1;
-            }
             *address = Span::<K>::address_of(entry);
         }
         Attempt::Done
@@ -267,22 +284,27 @@ impl<const N: usize> Pool<N> {
     fn missing(&self, wanted: &[Option<Wanted>]) -> usize {
         let is_missing = |&at: &usize| {
             let page = wanted[at];
-            page.is_some_and(|page| !self.is_mapped(page)) && !wanted[..at].contains(&page)
+            let is_mapped = |page: Wanted| self.index.locate(page.pfn, |entry| self.maps(entry, page)).is_ok();
+            page.is_some_and(|page| !is_mapped(page)) && !wanted[..at].contains(&page)
         };
         (0..wanted.len()).filter(is_missing).count()
     }
 
-    /// Whether there is an entry for this. Under the lock.
-    fn is_mapped(&self, wanted: Wanted) -> bool {
-        self.index.candidates(wanted.pfn).any(|entry| {
-            let entry = &self.entries[entry];
-            entry.pfn() == wanted.pfn && entry.users().is_some_and(|(_, writable)| writable == wanted.writable)
-        })
+    /// Whether an entry maps this.
+    #[inline]
+    fn maps(&self, entry: usize, wanted: Wanted) -> bool {
+        self.entries.get(entry).is_some_and(|entry| entry.maps(wanted))
     }
 
     /// Maps what is wanted in a free entry, with the caller as its user. Under the lock.
-    pub(super) fn fill<K: PoolKernel<Pool = Self>>(&self, lists: &mut Lists<N>, entry: usize, wanted: Wanted) {
-        self.available.fetch_sub(1, SeqCst);
+    #[inline]
+    pub(super) fn fill<K: PoolKernel<Pool = Self>>(
+        &self,
+        lists: &mut Lists<N>,
+        vacant: Vacant,
+        entry: usize,
+        wanted: Wanted,
+    ) {
         lists.counts.remaps += 1;
         let protection = Protection {
             writable: wanted.writable,
@@ -295,7 +317,15 @@ impl<const N: usize> Pool<N> {
         // I10: no access to the page moves up across the store that makes it accessible.
         K::Machine::barrier();
         self.entries[entry].fill(wanted);
-        self.index.insert(wanted.pfn, entry);
+        self.entries[entry].set_place(self.index.insert(vacant, entry));
+    }
+
+    /// Tells those who wait how many entries can be had. Under the lock.
+    #[inline]
+    fn tell_available(&self, lists: &Lists<N>) {
+        if !self.front.is_empty() {
+            self.available.store((lists.free.length + lists.stale.length) as u32, SeqCst);
+        }
     }
 
     /// Leaves those of these pages that are in the pool.
@@ -312,10 +342,10 @@ impl<const N: usize> Pool<N> {
     #[inline(never)]
     fn hand_over<K: PoolKernel<Pool = Self>>(&self, entry: usize) {
         let taken = self.locked::<K, _>(|lists| {
-            let taken = self.take_back::<K>(entry);
-            if taken {
-                self.retire(lists, entry);
-            }
+            let before = lists.stale.length;
+            let taken = self.take_back::<K>(lists, entry);
+            lists.stale.widen_from(before);
+            self.tell_available(lists);
             taken
         });
         if taken {
@@ -323,26 +353,28 @@ impl<const N: usize> Pool<N> {
         }
     }
 
-    /// Takes an entry if it is idle, and unmaps its page. CPUs may remember it until they have flushed.
-    fn take_back<K: PoolKernel<Pool = Self>>(&self, entry: usize) -> bool {
-        let taken = self.entries[entry].take_idle();
-        if taken {
-            // I10: no access to the page moves down across the store that makes it inaccessible.
-            K::Machine::barrier();
-            // SAFETY: I8: from idle to nothing, the entry is this caller's. I4: nobody uses an address of an idle entry.
-            unsafe { K::Paging::clear::<K::Machine>(self.pte::<K>(entry)) };
+    /// Takes an entry if it is idle, and unmaps its page. It is stale until all CPUs have flushed. Under the lock.
+    fn take_back<K: PoolKernel<Pool = Self>>(&self, lists: &mut Lists<N>, entry: usize) -> bool {
+        if !self.entries[entry].take_idle() {
+            return false;
         }
-        taken
-    }
-
-    /// Puts an entry that was taken back among the stale ones.
-    fn retire(&self, lists: &mut Lists<N>, entry: usize) {
-        self.index.remove(self.entries[entry].pfn(), entry, |other| self.entries[other].pfn());
+        // I10: no access to the page moves down across the store that makes it inaccessible.
+        K::Machine::barrier();
+        // SAFETY: I8: from idle to nothing, the entry is this caller's. I4: nobody uses an address of an idle entry.
+        unsafe { K::Paging::clear::<K::Machine>(self.pte::<K>(entry)) };
+        let place = self.entries[entry].place();
+        self.index.remove(
+            place,
+            |other| self.entries[other].pfn(),
+            |other, place| self.entries[other].set_place(place),
+        );
         lists.stale.push(entry);
-        self.available.fetch_add(1, SeqCst);
+        true
     }
 
     /// Tries to make so many entries free, and says whether there may be so many now.
+    #[cold]
+    #[inline(never)]
     fn reclaim<K: PoolKernel<Pool = Self>>(&self, missing: usize) -> bool {
         let done = self.alone::<K>(|| {
             if self.locked::<K, _>(|lists| lists.free.length + lists.stale.length) < missing {
@@ -381,39 +413,27 @@ impl<const N: usize> Pool<N> {
     fn sweep<K: PoolKernel<Pool = Self>>(&self) {
         let count = Span::<K>::COUNT;
         for first in (0..count).step_by(AT_ONCE) {
-            let mut taken = [false; AT_ONCE];
-            let mut any = false;
-            for (entry, taken) in (first..count).zip(&mut taken) {
-                *taken = self.take_back::<K>(entry);
-                any |= *taken;
-            }
-            if any {
-                self.locked::<K, _>(|lists| {
-                    let entries = (first..count).zip(taken).filter(|&(_, taken)| taken);
-                    entries.for_each(|(entry, _)| self.retire(lists, entry));
-                });
-            }
+            self.locked::<K, _>(|lists| {
+                let before = lists.stale.length;
+                (first..count.min(first + AT_ONCE)).for_each(|entry| _ = self.take_back::<K>(lists, entry));
+                lists.stale.widen_from(before);
+                self.tell_available(lists);
+            });
         }
     }
 
     /// Has all CPUs forget what they know of the stale entries, if there are any; they are free then.
     fn flush<K: PoolKernel<Pool = Self>>(&self) {
-        let entries = self.locked::<K, _>(|lists| {
-            mem::swap(&mut lists.stale, &mut lists.batch);
-            let entries = || lists.batch.iter();
-            entries().min().zip(entries().max())
-        });
-        let Some((first, last)) = entries else { return };
+        let (count, (first, last)) = self.locked::<K, _>(|lists| (lists.stale.length, lists.stale.take_span()));
+        if count == 0 {
+            return;
+        }
         // I8: who flushes from here on finds the entries empty.
         fence(SeqCst);
         K::flush_all_cpus(Span::<K>::address_of(first)..Span::<K>::address_of(last) + PAGE_SIZE);
         self.locked::<K, _>(|lists| {
-            if lists.free.length == 0 {
-                mem::swap(&mut lists.free, &mut lists.batch);
-            }
-            while let Some(entry) = lists.batch.pop() {
-                lists.free.push(entry);
-            }
+            // What has become stale meanwhile is behind them.
+            lists.stale.move_first(count, &mut lists.free);
             lists.counts.flushes += 1;
         });
     }
@@ -435,7 +455,10 @@ struct PlaceInQueue<'p, K: PoolKernel<Pool = Pool<N>>, const N: usize> {
 impl<K: PoolKernel<Pool = Pool<N>>, const N: usize> PlaceInQueue<'_, K, N> {
     fn take(&mut self) {
         // SAFETY: it is in no queue; it stays where it is until `drop` has taken it out, as the caller of `take` waits for that.
-        self.pool.locked::<K, _>(|lists| unsafe { lists.queue.push(&self.pool.front, self.waiter) });
+        self.pool.locked::<K, _>(|lists| unsafe {
+            lists.queue.push(&self.pool.front, self.waiter);
+            self.pool.tell_available(lists);
+        });
         self.taken = true;
     }
 }
