@@ -211,7 +211,6 @@ impl<const N: usize> Pool<N> {
     #[inline(never)]
     #[track_caller]
     fn take_free<K: PoolKernel<Pool = Self>>(&self, wanted: Wanted) -> Option<NonZero<usize>> {
-        debug::check_interrupts_on::<K>();
         let entry = self.locked::<K, _>(|lists| {
             let vacant = self.index.locate(wanted.pfn, |entry| self.maps(entry, wanted)).err()?;
             // What is free belongs to those who wait.
@@ -219,6 +218,7 @@ impl<const N: usize> Pool<N> {
             self.fill::<K>(lists, vacant, entry, wanted);
             Some(entry)
         })?;
+        debug::check_interrupts_on::<K>();
         NonZero::new(Span::<K>::address_of(entry))
     }
 
@@ -247,7 +247,7 @@ impl<const N: usize> Pool<N> {
         addresses: &mut [usize],
         may_take: bool,
     ) -> Attempt {
-        // Nothing is filled in vain; but an entry that is idle now may be taken back at any moment.
+        // Nothing is filled in vain.
         let missing = if wanted.len() > 1 { self.missing(wanted) } else { 0 };
         if missing > 0 && (!may_take || lists.free.length < missing) {
             return Attempt::Short { missing, held: 0 };
@@ -257,7 +257,7 @@ impl<const N: usize> Pool<N> {
             let Some(page) = *page else { continue };
             let entry = loop {
                 match self.index.locate(page.pfn, |entry| self.maps(entry, page)) {
-                    // Entries get other pages under the lock only; but an idle one may have been taken back just now.
+                    // Under the lock it maps this page until it is held.
                     Ok(entry) => match self.entries[entry].hold(page) {
                         Ok(()) => break entry,
                         Err(Miss::Full) => return Attempt::Refused { why: Refusal::TooManyUsers, held },
