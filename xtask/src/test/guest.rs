@@ -69,7 +69,8 @@ impl Row {
 }
 
 /// What differs with the layout of the window.
-const OF_THE_WINDOW: &[&str] = &["boot", "atomic", "atomic_debug", "debug", "lies", "lies_debug"];
+const OF_THE_WINDOW: &[&str] =
+    &["boot", "atomic", "atomic_debug", "debug", "lies", "lies_debug", "threads", "threads_debug"];
 
 /// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; more than 36 address
 /// bits; LA57); each mode on one CPU and on four, with the checks of the feature `debug` and without (these are other programs), and
