@@ -21,7 +21,7 @@ kernel::main!(costs);
 const ROUNDS: u32 = 10_000;
 
 fn costs(task: &mut kernel::kmap::Task<'_>) {
-    let one_cpu = Limits { with_context: [16, 24, 19], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
+    let one_cpu = Limits { with_context: [17, 25, 20], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
     if cfg!(feature = "cpu-window") {
         println!("a kernel with several CPUs, each of which has its own window, and costs no more than a single one");
         costs_of("_with_own_window", task, one_cpu);
@@ -32,7 +32,7 @@ fn costs(task: &mut kernel::kmap::Task<'_>) {
     // SAFETY: I1: the one thread that uses the window of `OneCpu`, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
     println!("a kernel with several CPUs, which has to know on which it is");
-    let several_cpus = Limits { with_context: [23, 33, 25], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };
+    let several_cpus = Limits { with_context: [24, 34, 26], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };
     costs_of("_with_cpu_number", task, several_cpus);
 }
 

@@ -9,7 +9,7 @@ use core::arch::asm;
 use core::mem::offset_of;
 use core::ptr;
 use core::sync::atomic::Ordering::Relaxed;
-use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32};
 
 use highmem::Kernel;
 use typenum::Unsigned;
@@ -20,9 +20,16 @@ use crate::{arch, gdt, sched};
 /// How many CPUs this kernel uses at the most.
 pub const MAX: usize = <<ExampleKernel as Kernel>::Cpus as Unsigned>::USIZE;
 
-/// In `preempt_count`: no other thread is due. So the whole is 0 just when the CPU has to switch and may, and the `dec` that ends the last
+/// In `preempt_count`: no other thread is due. So the whole is 0 just when the CPU has to switch and may, and the `sub` that ends the last
 /// reason not to says so. Linux has `PREEMPT_NEED_RESCHED` upside down, too.
-const NOT_DUE: u32 = 1 << 31;
+const NOT_DUE: u16 = 1 << 0;
+
+/// In `preempt_count`: a reason not to switch. What is above counts them. The `add` that sets the highest bit says so, and stops the
+/// machine: it is far below where the count would begin again at zero, so that it holds for whoever interrupts on the way, too.
+const REASON: u16 = 1 << 1;
+
+/// As many reasons not to switch as there can be. Nobody has as many who gives them up again: contexts were forgotten.
+pub const MAX_PREEMPT_COUNT: u32 = ((1 << 15) / REASON - 1) as u32;
 
 /// The state of one CPU. Only that CPU writes it; its interrupt handlers do so, too.
 #[derive(Debug)]
@@ -32,8 +39,8 @@ pub(crate) struct Cpu {
     itself: AtomicPtr<Cpu>,
     /// Its number.
     number: usize,
-    /// How many reasons there are not to switch to another thread, and [`NOT_DUE`].
-    preempt_count: AtomicU32,
+    /// A [`REASON`] for each reason not to switch to another thread, and [`NOT_DUE`].
+    preempt_count: AtomicU16,
     /// How many want interrupts off.
     pub irqs_off: AtomicU32,
     /// Whether interrupts were on when the first of them came.
@@ -55,7 +62,7 @@ impl Cpu {
         Self {
             itself: AtomicPtr::new(ptr::null_mut()),
             number,
-            preempt_count: AtomicU32::new(NOT_DUE),
+            preempt_count: AtomicU16::new(NOT_DUE),
             irqs_off: AtomicU32::new(0),
             irqs_were_on: AtomicBool::new(false),
             irq_depth: AtomicU32::new(0),
@@ -89,14 +96,14 @@ pub(crate) fn init(number: usize) {
 
 #[cfg(target_arch = "x86")]
 macro_rules! own {
-    ($instruction:literal) => {
-        concat!($instruction, " fs:[{offset}]")
+    ($instruction:literal $(, $operand:literal)?) => {
+        concat!($instruction, " fs:[{offset}]" $(, $operand)?)
     };
 }
 #[cfg(target_arch = "x86_64")]
 macro_rules! own {
-    ($instruction:literal) => {
-        concat!($instruction, " gs:[{offset}]")
+    ($instruction:literal $(, $operand:literal)?) => {
+        concat!($instruction, " gs:[{offset}]" $(, $operand)?)
     };
 }
 
@@ -167,9 +174,24 @@ pub(crate) fn one_less(count: &AtomicU32) -> u32 {
     left
 }
 
+/// The count with all its bits.
+fn load_preempt_count() -> u16 {
+    let value: u16;
+    // SAFETY: as in `load`, of 16 bits.
+    unsafe {
+        asm!(
+            own!("mov {value:x},"),
+            value = out(reg) value,
+            offset = const offset_of!(Cpu, preempt_count),
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    value
+}
+
 /// How many reasons there are not to switch to another thread.
 pub(crate) fn preempt_count() -> u32 {
-    load!(preempt_count) & !NOT_DUE
+    u32::from(load_preempt_count() / REASON)
 }
 
 /// How many interrupt handlers are running, one interrupting the other.
@@ -189,7 +211,7 @@ pub(crate) fn in_softirq() -> bool {
 
 /// Whether another thread is due, and there is no reason not to switch.
 pub(crate) fn is_due() -> bool {
-    load!(preempt_count) == 0
+    load_preempt_count() == 0
 }
 
 /// Notes whether this CPU is to switch to another thread as soon as it may; called with interrupts off.
@@ -203,10 +225,30 @@ pub(crate) fn set_due(due: bool) {
 }
 
 /// One more reason not to switch to another thread.
+///
+/// # Panics
+///
+/// With more than [`MAX_PREEMPT_COUNT`].
 #[inline]
 pub(crate) fn preempt_disable() {
     // SAFETY: counts in this CPU's structure, in one instruction, which no interrupt divides.
-    unsafe { asm!(own!("inc dword ptr"), offset = const offset_of!(Cpu, preempt_count), options(nostack)) }
+    unsafe {
+        asm!(
+            own!("add word ptr", ", {reason}"),
+            "js {too_many}",
+            offset = const offset_of!(Cpu, preempt_count),
+            reason = const REASON,
+            too_many = label { too_many_reasons() },
+            options(nostack)
+        );
+    }
+}
+
+/// Stops the machine. The count stays as it is.
+#[cold]
+#[inline(never)]
+fn too_many_reasons() -> ! {
+    panic!("preemption is off for too many reasons: contexts were forgotten")
 }
 
 /// One less reason not to switch to another thread. With the last one gone, switches if one is due.
@@ -215,9 +257,10 @@ pub(crate) fn preempt_enable() {
     // SAFETY: as in `preempt_disable`.
     unsafe {
         asm!(
-            own!("dec dword ptr"),
+            own!("sub word ptr", ", {reason}"),
             "jz {due}",
             offset = const offset_of!(Cpu, preempt_count),
+            reason = const REASON,
             due = label { sched::preemption_comes_on() },
             options(nostack)
         );

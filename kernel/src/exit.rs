@@ -64,6 +64,5 @@ fn panic(info: &PanicInfo<'_>) -> ! {
         Some(at) => println!("panicked at {}:{}: {}", at.file(), at.line(), info.message()),
         None => println!("panicked: {}", info.message()),
     }
-    harness::report_failure();
-    exit(false)
+    exit(harness::ends_as_expected(info.message().as_str()))
 }

@@ -10,6 +10,9 @@ use crate::{exit, println};
 /// The test that is running.
 static CURRENT: IrqLock<Option<&'static str>> = IrqLock::new(None);
 
+/// The message of the panic that the running test is to end in.
+static EXPECTED: IrqLock<Option<&'static str>> = IrqLock::new(None);
+
 /// A test: it fails by a panic.
 pub type Test = fn(&mut Task<'_>);
 
@@ -36,11 +39,7 @@ pub fn run_tests_except(task: &mut Task<'_>, left_out: &[(&str, &str)], tests: &
     }
     println!("running {} tests", tests.len() - left_out.len());
     for &(name, test) in tests.iter().filter(|(test, _)| left_out.iter().all(|(name, _)| test != name)) {
-        CURRENT.with(|current| *current = Some(name));
-        test(task);
-        let reports = kmap::take_reports();
-        assert!(reports.is_empty(), "broken promises: {reports:#?}");
-        println!("test {name} ... ok");
+        run(task, name, test);
     }
     CURRENT.with(|current| *current = None);
     let (passed, ignored) = (tests.len() - left_out.len(), left_out.len());
@@ -48,10 +47,37 @@ pub fn run_tests_except(task: &mut Task<'_>, left_out: &[(&str, &str)], tests: &
     exit(true)
 }
 
-/// Says which test failed, if one was running; the panic handler's part.
-pub(crate) fn report_failure() {
-    if let Some(name) = CURRENT.try_with(|current| *current).flatten() {
-        println!("test {name} ... FAILED");
-        println!("test result: FAILED.");
+/// Runs the tests as [`run_tests`] does, and then one that has to end in a panic with the message `panic`. Nothing unwinds, so there is one
+/// of these, and it is the last.
+pub fn run_tests_and_panic(
+    task: &mut Task<'_>,
+    tests: &[(&'static str, Test)],
+    (name, test, panic): (&'static str, Test, &'static str),
+) -> ! {
+    println!("running {} tests", tests.len() + 1);
+    for &(name, test) in tests {
+        run(task, name, test);
     }
+    EXPECTED.with(|expected| *expected = Some(panic));
+    CURRENT.with(|current| *current = Some(name));
+    test(task);
+    panic!("no panic came");
+}
+
+fn run(task: &mut Task<'_>, name: &'static str, test: Test) {
+    CURRENT.with(|current| *current = Some(name));
+    test(task);
+    let reports = kmap::take_reports();
+    assert!(reports.is_empty(), "broken promises: {reports:#?}");
+    println!("test {name} ... ok");
+}
+
+/// Says how the test that was running ends: whether it was to end so, with this message; the panic handler's part.
+pub(crate) fn ends_as_expected(message: Option<&str>) -> bool {
+    let as_expected = message.is_some() && EXPECTED.try_with(|expected| *expected).flatten() == message;
+    if let Some(name) = CURRENT.try_with(|current| *current).flatten() {
+        println!("test {name} ... {}", if as_expected { "ok" } else { "FAILED" });
+        println!("test result: {}.", if as_expected { "ok" } else { "FAILED" });
+    }
+    as_expected
 }

@@ -47,7 +47,8 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 // these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
 // The CPU: each has a number of its own, before its first thread. Threads move from CPU to CPU, but not while preemption or interrupts are
 // off, nor in a softirq: `sched` looks at the counts of the CPU before a switch, and the count goes up in one instruction. Softirqs and
-// interrupts are kept out as their modules say, and both count. What another CPU or thread runs borrows nothing
+// interrupts are kept out as their modules say, and both count. No count begins again at zero: that of preemption stops the machine, and
+// the others stay at their end. What another CPU or thread runs borrows nothing
 // (`ipi::call_on_others`, `thread::spawn`, `smp::run_on_all`), or takes `&mut Task` (`ipi::call_on_others_with`).
 // Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
 unsafe impl Kernel for ExampleKernel {

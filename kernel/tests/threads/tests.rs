@@ -5,9 +5,9 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::hint;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
+use core::{hint, mem};
 
 use highmem::{PAGE_SIZE, kmap_atomic};
 use kernel::frames;
@@ -22,7 +22,7 @@ use crate::registers;
 kernel::main!(threads_tests);
 
 fn threads_tests(task: &mut Task<'_>) {
-    harness::run_tests(
+    harness::run_tests_and_panic(
         task,
         &[
             ("a_thread_gives_its_result", a_thread_gives_its_result),
@@ -49,6 +49,11 @@ fn threads_tests(task: &mut Task<'_>) {
             ("a_call_reaches_a_cpu_that_spins", a_call_reaches_a_cpu_that_spins),
             ("all_cpus_call_each_other_at_once", all_cpus_call_each_other_at_once),
         ],
+        (
+            "contexts_forgotten_without_end_stop_the_machine",
+            contexts_forgotten_without_end_stop_the_machine,
+            "preemption is off for too many reasons: contexts were forgotten",
+        ),
     )
 }
 
@@ -814,4 +819,16 @@ fn all_cpus_call_each_other_at_once(task: &mut Task<'_>) {
     let each = CALLS_EACH * CALLERS * (smp::count() as u32 - 1);
     assert!(take_calls().into_iter().all(|calls| calls == each));
     spin_until("softirqs have run", || SOFTIRQS.load(SeqCst) > 0 || smp::count() == 1);
+}
+
+// The end
+
+/// The count of reasons not to switch would begin again at zero, and with it two threads would have one slot.
+fn contexts_forgotten_without_end_stop_the_machine(task: &mut Task<'_>) {
+    for count in 0..cpu::MAX_PREEMPT_COUNT {
+        assert_eq!(kmap::preempt_count(), count);
+        mem::forget(task.atomic());
+    }
+    assert_eq!(kmap::preempt_count(), cpu::MAX_PREEMPT_COUNT);
+    mem::forget(task.atomic());
 }

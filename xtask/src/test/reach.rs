@@ -20,8 +20,9 @@ const CONTROL: &str = "control_";
 /// All that the hot path may call: the way of a forgotten guard, and the copy of a whole page.
 const ALLOWED: [&str; 2] = ["highmem::atomic::unmap_forgotten", "memcpy"];
 
-/// Where the hot path may go and is not followed: another thread is due when the context ends.
-const SCHEDULER: &str = "kernel::sched::preemption_comes_on";
+/// Where the hot path may go and is not followed: another thread is due when a context ends, or so many contexts were forgotten that
+/// there can be no other.
+const NOT_FOLLOWED: [&str; 2] = ["kernel::sched::preemption_comes_on", "kernel::cpu::too_many_reasons"];
 
 /// What was found out about one function.
 pub struct Reach {
@@ -79,7 +80,7 @@ impl<'a> Code<'a> {
                             if allowed && seen.insert(target) {
                                 to_do.push(target);
                             }
-                            (function.name.clone(), allowed || function.name == SCHEDULER)
+                            (function.name.clone(), allowed || NOT_FOLLOWED.contains(&&*function.name))
                         }
                         None => (format!("{target:#x}, where no function begins"), false),
                     },
