@@ -104,8 +104,8 @@ pub struct CpuFixmap<const TABLES: usize>([PageTable; TABLES]);
 impl<const TABLES: usize> CpuFixmap<TABLES> {
     /// Empty tables for a CPU of kernel `K`.
     ///
-    /// As the value of a `static`, it does not compile if the slots of a CPU do not fit into `TABLES` tables, or if the window is not
-    /// aligned. Elsewhere it panics, and [`kmap_atomic`](crate::kmap_atomic) for such a kernel does not compile.
+    /// As the value of a `static`, it does not compile if the slots of a CPU do not fit into `TABLES` tables, if the window is not
+    /// aligned, or if it ends where the address space does. Elsewhere it panics, and [`kmap_atomic`](crate::kmap_atomic) for such a kernel does not compile.
     #[track_caller]
     pub const fn new<K: Kernel<Fixmap = Self>>() -> Self {
         Window::<K>::check();
@@ -212,6 +212,14 @@ impl<K: Kernel> Window<K> {
         }
         if K::FIXMAP_BASE.checked_add((Self::ENTRIES * PAGE_SIZE).saturating_sub(1)).is_none() {
             concat_panic!("FIXMAP_BASE ", {#X}: K::FIXMAP_BASE, " leaves no room for ", Self::ENTRIES, " pages below the end of memory");
+        }
+        // A reference leads to the tables there, and Rust has no value that ends where the addresses do.
+        if Self::OF_ONE_CPU && K::FIXMAP_BASE.checked_add(Self::ENTRIES * PAGE_SIZE).is_none() {
+            concat_panic!(
+                "FIXMAP_BASE ",
+                {#X}: K::FIXMAP_BASE,
+                " has the window end with the last page of memory, where its own tables cannot show: move it down",
+            );
         }
         if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES {
             concat_panic!(
