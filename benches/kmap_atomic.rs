@@ -11,6 +11,7 @@ use core::hint::black_box;
 use core::ptr::NonNull;
 
 use highmem::linux::{Set, User0};
+use highmem::tlb::Translations;
 use highmem::{Fixmap, Kernel, PageBytes, Pfn, Slot, Task, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{ExampleKernel, Paging};
@@ -104,6 +105,7 @@ unsafe impl Kernel for OneCpu {
     type Fixmap = Fixmap<1>;
 
     const FIXMAP_BASE: usize = arch::LAPIC_BASE - paging::TABLE_SPAN;
+    const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
 
     #[inline]
     fn fixmap() -> &'static Fixmap<1> {

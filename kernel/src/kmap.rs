@@ -11,6 +11,7 @@ use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::GaveUp;
 use highmem::machine::X86;
+use highmem::tlb::Translations;
 use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
 use typenum::U4;
 
@@ -44,7 +45,8 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
 // SAFETY: the checklist of `Kernel`.
 // The window: `window::link` links its tables before the first thread runs, there is one address space, and nobody else uses
-// these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; nobody sets CR4.PCIDE.
+// these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; `paging::enter` sets CR4.PGE on each CPU
+// if translations are global, and CR4.PCIDE only then.
 // The CPU: each has a number of its own, before its first thread. Threads move from CPU to CPU, but not while preemption or interrupts are
 // off, nor in a softirq: `sched` looks at the counts of the CPU before a switch, and the count goes up in one instruction. Softirqs and
 // interrupts are kept out as their modules say, and both count. No count begins again at zero: that of preemption stops the machine, and
@@ -59,6 +61,9 @@ unsafe impl Kernel for ExampleKernel {
     type Fixmap = window::Tables;
 
     const FIXMAP_BASE: usize = arch::WINDOW_BASE;
+
+    const TRANSLATIONS: Translations =
+        if paging::GLOBAL_TRANSLATIONS { Translations::Global } else { Translations::Untagged };
 
     #[inline]
     fn fixmap() -> &'static window::Tables {

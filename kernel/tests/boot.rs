@@ -17,6 +17,7 @@ mod current;
 #[cfg_attr(target_arch = "x86_64", path = "registers/x86_64.rs")]
 mod registers;
 
+use highmem::machine::{Machine as _, X86};
 use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page as _};
 use kernel::frames::{self, Zone};
@@ -29,6 +30,9 @@ kernel::main!(boot_tests);
 fn boot_tests(task: &mut Task<'_>) {
     println!("{}", memory::map());
     println!("{} levels of page tables, NX: {}", paging::levels(), paging::has_nx());
+    // SAFETY: reads registers, in ring 0.
+    let registers = unsafe { X86::registers() }.expect("a processor has registers");
+    println!("global translations: {}, PCIDs: {}", registers.global_pages, registers.pcids);
     harness::run_tests(
         task,
         &[

@@ -24,13 +24,17 @@ mod mode;
 mod wide;
 
 use alloc::vec::Vec;
+#[cfg(target_arch = "x86")]
+use core::arch::x86::__cpuid;
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::__cpuid;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::{Range, RangeInclusive};
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use highmem::PAGE_SIZE;
-use x86::controlregs::{cr3, cr3_write};
+use x86::controlregs::{Cr4, cr3, cr3_write, cr4, cr4_write};
 
 use crate::arch::WINDOW_BASE;
 pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
@@ -38,7 +42,7 @@ use crate::memory::MemoryMap;
 use crate::{boot, cpu};
 #[cfg(target_arch = "x86")]
 pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE};
-pub use mode::{Mode, Raw, levels, page};
+pub use mode::{GLOBAL_TRANSLATIONS, Mode, Raw, levels, page};
 pub(crate) use mode::{NX_EXISTS, read};
 
 /// Entries in a table.
@@ -349,10 +353,17 @@ fn entry_of(virt: usize, table: *const c_void) -> u64 {
 
 /// Builds the final tables and switches to them.
 ///
+/// # Panics
+///
+/// If there is not enough memory, or the processor lacks what the mode wants.
+///
 /// # Safety
 ///
 /// Once, on the boot tables; `has_nx` says whether EFER.NXE is set.
 pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
+    const PGE: u32 = 1 << 13;
+    let has_pge = __cpuid(1).edx & PGE != 0;
+    assert!(has_pge || !GLOBAL_TRANSLATIONS, "this CPU has no global translations (PGE), which this kernel wants");
     HAS_NX.store(has_nx.into(), Ordering::Relaxed);
     let ram_end = map.ram().filter(|r| r.start < LOWMEM_LIMIT as u64).map(|r| r.end()).max().unwrap_or(0);
     let end = ram_end.min(LOWMEM_LIMIT as u64) as usize & !(PAGE_SIZE - 1);
@@ -371,7 +382,7 @@ pub(crate) unsafe fn init(has_nx: bool, map: &MemoryMap) {
     unsafe { enter(0) };
 }
 
-/// Switches this CPU, which is number `cpu`, to the final tables.
+/// Switches this CPU, which is number `cpu`, to the final tables, and says how it keeps their translations.
 ///
 /// # Safety
 ///
@@ -380,6 +391,28 @@ pub(crate) unsafe fn enter(cpu: usize) {
     let top = if COPIES > 1 { &POOL[cpu] } else { &POOL[0] };
     // SAFETY: by this function's contract.
     unsafe { cr3_write(top.physical()) };
+    // SAFETY: CR3 has no PCID in its low bits.
+    unsafe { keep_translations() };
+}
+
+/// Turns on global translations if the kernel wants them, and then PCIDs if there are such. This kernel uses one, number 0: with it, what
+/// is not global behaves as in a kernel that has more.
+///
+/// # Safety
+///
+/// The low twelve bits of CR3 are 0.
+unsafe fn keep_translations() {
+    const PCID: u32 = 1 << 17;
+    if !GLOBAL_TRANSLATIONS {
+        return;
+    }
+    let has_pcids = __cpuid(1).ecx & PCID != 0;
+    // SAFETY: `init` has seen that there is PGE. PCIDE is allowed in 64-bit mode, with these bits 0 (SDM vol. 3, 5.10.1).
+    unsafe {
+        let mut features = cr4() | Cr4::CR4_ENABLE_GLOBAL_PAGES;
+        features.set(Cr4::CR4_ENABLE_PCID, cfg!(target_arch = "x86_64") && has_pcids);
+        cr4_write(features);
+    }
 }
 
 /// Maps the device whose registers are at `phys`, a whole page, at `virt`, on all CPUs: uncached, writable, never executable.

@@ -19,6 +19,9 @@ pub const INDEX_BITS: u32 = 10;
 /// Whether entries can forbid execution.
 pub const NX_EXISTS: bool = false;
 
+/// Whether the kernel wants translations to be global: the first processors have no bit for it.
+pub const GLOBAL_TRANSLATIONS: bool = false;
+
 /// What boot asks of the CPU, in `edx` of `cpuid` leaf 1: PSE, for the boot table's large pages.
 pub const BOOT_FEATURE: u32 = 1 << 3;
 

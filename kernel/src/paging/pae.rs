@@ -6,7 +6,7 @@ use core::ptr;
 use x86::bits64::paging::{PAddr, PDPTEntry, PDPTFlags};
 
 use super::wide;
-pub use super::wide::{INDEX_BITS, NX_EXISTS, Raw, decode, page, read};
+pub use super::wide::{GLOBAL_TRANSLATIONS, INDEX_BITS, NX_EXISTS, Raw, decode, page, read};
 use crate::arch::IMAGE_BASE;
 
 /// The mode, for `highmem`.

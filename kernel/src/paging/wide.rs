@@ -15,6 +15,9 @@ pub const INDEX_BITS: u32 = 9;
 /// Whether entries can forbid execution, if the CPU has NX.
 pub const NX_EXISTS: bool = true;
 
+/// Whether the kernel wants translations to be global.
+pub const GLOBAL_TRANSLATIONS: bool = true;
+
 /// The entry that leads to the table at `phys`. Writing and executing are allowed here, and what is not is forbidden by the page.
 pub fn table(phys: u64) -> u64 {
     PDEntry::new(PAddr(phys), PDFlags::P | PDFlags::RW).0

@@ -5,6 +5,7 @@ use core::mem;
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 
 use highmem::linux::User0;
+use highmem::tlb::Translations;
 use highmem::{DeviceFrame, Kernel, KmapAtomic, Page, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{self, ExampleKernel, HardIrq, Softirq, Task};
@@ -87,6 +88,7 @@ fn an_entry_names_the_frame_and_what_is_allowed(task: &mut Task<'_>) {
     const ACCESSED: u64 = 1 << 5;
     const DIRTY: u64 = 1 << 6;
     let no_execute = u64::from(paging::has_nx()) << 63;
+    let global = u64::from(ExampleKernel::TRANSLATIONS == Translations::Global) << 8;
 
     let mut frame = high();
     let physical = frame.pfn().address();
@@ -95,10 +97,10 @@ fn an_entry_names_the_frame_and_what_is_allowed(task: &mut Task<'_>) {
     let mut slots = atomic.slots();
 
     let mapped = kmap_atomic(slots.user0.reborrow(), &mut frame);
-    assert_eq!(kmap::entry(mapped.address()), physical | no_execute | PRESENT | WRITABLE | ACCESSED | DIRTY);
+    assert_eq!(kmap::entry(mapped.address()), physical | no_execute | global | PRESENT | WRITABLE | ACCESSED | DIRTY);
     drop(mapped);
     let mapped = kmap_atomic(slots.user0, &frame);
-    assert_eq!(kmap::entry(mapped.address()), physical | no_execute | PRESENT | ACCESSED);
+    assert_eq!(kmap::entry(mapped.address()), physical | no_execute | global | PRESENT | ACCESSED);
 }
 
 /// If the high half of an entry were lost, a frame would be the one 4 GiB below it.

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 
 use highmem::debug::Report;
 use highmem::fixmap::PageTable;
-use highmem::machine::X86;
+use highmem::machine::{Machine as _, X86};
 use highmem::paging::Pat;
 use highmem::selftest::{Error, Place};
 use highmem::tlb::Translations;
@@ -197,6 +197,17 @@ fn the_example_kernel_passes_on_each_cpu(task: &mut kernel::kmap::Task<'_>) {
         let [(one, first), (two, second)] = &frames(task);
         let result = selftest(task, [(one, *first), (two, *second)], read);
         assert_eq!(result, Ok(()), "on CPU {cpu}");
+        // What the self-test allows, this kernel does: global translations only where it says so, and in each entry.
+        const GLOBAL: u64 = 1 << 8;
+        let global = ExampleKernel::TRANSLATIONS == Translations::Global;
+        // SAFETY: reads registers, in ring 0.
+        let registers = unsafe { X86::registers() }.expect("a processor has registers");
+        assert_eq!(registers.global_pages, global, "on CPU {cpu}");
+        let mut atomic = task.atomic();
+        let mapped = kmap_atomic(atomic.slots().user0, one);
+        assert_eq!(kmap::entry(mapped.address()) & GLOBAL != 0, global, "on CPU {cpu}");
+        drop(mapped);
+        drop(atomic);
         assert!(kmap::slots().all(|(_, address)| kmap::entry(address) == 0), "a slot is left mapped");
         assert!(irq::enabled(), "interrupts are off");
     });

@@ -20,12 +20,13 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ledger.command(&format!("{} on the host", target.name), &mut cargo)?;
     }
     let [example, ..] = demo::PROGRAMS;
-    let mistakes: [(&str, &[&str], &str); 7] = [
+    let mistakes: [(&str, &[&str], &str); 8] = [
         ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),
         ("a size that is none", &[example, "--mem", "banana"], "`banana` is no memory size"),
         ("a paging mode that is none", &[example, "--arch", "arm"], "invalid value 'arm'"),
         ("a window that is none", &[example, "--window", "own"], "invalid value 'own'"),
         ("a CPU without the paging mode", &[example, "--cpu", "pentium"], "the program reported failure"),
+        ("a CPU without PGE", &[example, "--cpu", "max,pge=off"], "the program reported failure"),
         ("no memory above 4 GiB", &[example, "--mem", "512M", "--timeout", "60"], "the program reported failure"),
         ("a time limit that is too short", &[example, "--timeout", "0.01"], "hang: no verdict within 0.01 s"),
     ];
