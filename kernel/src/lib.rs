@@ -16,9 +16,9 @@
 //! ```
 //!
 //! Up to four CPUs and sixteen threads, which the CPUs share, in ring 0, and in one of three paging modes: 32-bit without PAE (feature
-//! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). How the
-//! kernel joins `highmem` is in [`kmap`], how the CPUs are started in [`smp`], and which thread runs on which of them in [`sched`].
-//! On the host the crate is empty, so that the workspace still builds there.
+//! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). The
+//! window's translations are global, but in the mode without PAE. How the kernel joins `highmem` is in [`kmap`], how the CPUs are started
+//! in [`smp`], and which thread runs on which of them in [`sched`]. On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
