@@ -1,4 +1,4 @@
-//! The kernel's side of `highmem`: the two traits, the pool, and the entry points. The window is in [`window`].
+//! The kernel's side of `highmem`: the two traits, the pool, and the entry points. The window is in `window`.
 //!
 //! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task where a
 //! thread starts, in [`sched`](crate::sched), interrupt handlers in [`irq`], softirqs in [`softirq`].
