@@ -33,7 +33,7 @@ fn costs(task: &mut kernel::kmap::Task<'_>) {
     // SAFETY: I1: the one thread that uses the window of `OneCpu`, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
     println!("a kernel with several CPUs, which has to know on which it is");
-    let several_cpus = Limits { with_context: [24, 35, 26], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 66, 51] };
+    let several_cpus = Limits { with_context: [24, 34, 26], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };
     costs_of("_with_cpu_number", task, several_cpus);
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use highmem::machine::Machine as _;
 use highmem::model::{Config, Hardware, Machine, Zone};
-use highmem::paging::{Long, Pae, Paging, PatIndex, Protection};
+use highmem::paging::{Long, Pae, Paging, Protection};
 use highmem::{Page, kmap_atomic, kunmap_atomic};
 
 fn main() {
@@ -78,7 +78,7 @@ fn a_missing_flush_shows() {
     let page = machine.alloc(Zone::High);
     let (address, entry) = machine.shared_page(0);
     machine.cpu(0).task(|_| {
-        let protection = Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
+        let protection = Protection::new(true).no_execute(true);
         let byte: *const u8 = std::ptr::with_exposed_provenance(address);
         // SAFETY: the page of the model that is shared by its CPUs, and is used by nobody else.
         unsafe {

@@ -62,7 +62,7 @@ where
         None => {
             let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
             let global = K::TRANSLATIONS.are_global();
-            map::<K, S>(pfn, Protection { writable, no_execute: K::no_execute(), cache, global })
+            map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()))
         }
     };
     KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }

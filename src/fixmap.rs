@@ -125,7 +125,7 @@ impl<const TABLES: usize> CpuFixmap<TABLES> {
     pub unsafe fn map_themselves<K: Kernel<Fixmap = Self>>(&'static self, frames: [Pfn<K::Paging>; TABLES]) {
         let cache = const { K::PAT.index_of(MemoryType::WriteBack) };
         let (no_execute, global) = (K::no_execute(), K::TRANSLATIONS.are_global());
-        let protection = Protection { writable: true, no_execute, cache, global };
+        let protection = Protection::new(true).cache(cache).global(global).no_execute(no_execute);
         let first: *mut <K::Paging as Paging>::Entry = (&raw const *self).cast_mut().cast();
         for (index, frame) in frames.into_iter().enumerate() {
             // SAFETY: I9: `new` has checked that there is room behind the slots; nobody else writes there.

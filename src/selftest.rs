@@ -184,12 +184,10 @@ unsafe fn try_slot<K: Kernel>(
     if read(at.address).is_some() {
         return Err(Error::NotEmpty(at));
     }
-    let protection = Protection {
-        writable: false,
-        no_execute: K::no_execute(),
-        cache: const { K::PAT.index_of(MemoryType::WriteBack) },
-        global: K::TRANSLATIONS.are_global(),
-    };
+    let protection = Protection::new(false)
+        .cache(const { K::PAT.index_of(MemoryType::WriteBack) })
+        .global(K::TRANSLATIONS.are_global())
+        .no_execute(K::no_execute());
     // SAFETY: I1: the slot is the caller's, and empty.
     unsafe { K::Paging::set::<K::Machine>(pte, K::Paging::entry(pfn.number(), protection)) };
     let seen = look(at, bytes, read);

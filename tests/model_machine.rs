@@ -16,7 +16,7 @@ use highmem::linux::{Set, User0};
 use highmem::machine::Machine as _;
 use highmem::model::{Config, Counts, FREED, FRESH, Fault, Hardware, Machine, ModelKernel, What, Zone};
 use highmem::page::ReadWrite;
-use highmem::paging::{MemoryType, NonPae, Pae, Paging, PatIndex, Protection};
+use highmem::paging::{MemoryType, NonPae, Pae, Paging, Protection};
 use highmem::tlb::Translations;
 use highmem::{
     DeviceFrame, Frame, Kernel, PAGE_SIZE, Page, PageBytes, Pfn, Slot, Task, ViewError, kmap_atomic, kunmap_atomic,
@@ -73,10 +73,7 @@ fn user0<P: Paging>(cpu: usize) -> (usize, *mut P::Entry) {
 }
 
 fn entry<P: Paging>(page: &impl Page<Paging = P>) -> P::Entry {
-    P::entry(
-        page.pfn().number(),
-        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false },
-    )
+    P::entry(page.pfn().number(), Protection::new(true).no_execute(true))
 }
 
 fn read(address: usize) -> u8 {

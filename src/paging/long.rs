@@ -53,13 +53,10 @@ mod tests {
     use super::*;
     use crate::Pfn;
     use crate::machine::recorder::{Event::*, Recorder};
-    use crate::paging::PatIndex;
     use x86::bits64::paging::PTFlags;
 
-    const RW_NX: Protection =
-        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
-    const RO_X: Protection =
-        Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK, global: false };
+    const RW_NX: Protection = Protection::new(true).no_execute(true);
+    const RO_X: Protection = Protection::new(false).no_execute(false);
 
     #[test]
     fn an_entry_reaches_all_frames() {

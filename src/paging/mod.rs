@@ -36,27 +36,43 @@ pub const PAGE_SIZE: usize = 4096;
 /// The base-2 logarithm of [`PAGE_SIZE`].
 pub const PAGE_SHIFT: u32 = 12;
 
-/// What a mapping allows, beyond reading.
+/// What a mapping allows, beyond reading, and how the processor treats it.
+// Two scalars, so that it travels in registers, and the compiler goes on knowing what is in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Protection {
-    /// The page may be written through the mapping (with CR0.WP set, this binds the kernel as well: SDM vol. 3, 5.6.1).
-    pub writable: bool,
-    /// Instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved. Non-PAE entries
-    /// have no such bit.
-    pub no_execute: bool,
-    /// How the processor caches the page.
-    pub cache: PatIndex,
-    /// The translation belongs to every address space (with CR4.PGE set: SDM vol. 3, 5.10.2.4).
-    pub global: bool,
+    /// The bits that PAE, 64-bit and plain 32-bit entries have at the same places.
+    bits: u32,
+    no_execute: bool,
 }
 
 impl Protection {
-    /// What an entry of the window says about its mapping, whatever is mapped: the bits of an entry that PAE, 64-bit and plain 32-bit
-    /// paging have at the same places. Accessed and dirty are set, so that the processor need not write the entry on first use.
-    fn bits(self) -> u32 {
-        let allowed = if self.writable { PTFlags::RW | PTFlags::D } else { PTFlags::empty() };
-        let global = u32::from(self.global) << PTFlags::G.bits().trailing_zeros();
-        (PTFlags::P | PTFlags::A | allowed).bits() | global | self.cache.bits()
+    /// The page may be written through the mapping, or not (with CR0.WP set, this binds the kernel as well: SDM vol. 3, 5.6.1). It is
+    /// cached write-back, and instructions can be fetched.
+    ///
+    /// Accessed and dirty are set, so that the processor need not write the entry on first use.
+    #[inline]
+    pub const fn new(writable: bool) -> Self {
+        let allowed = if writable { PTFlags::RW.bits() | PTFlags::D.bits() } else { 0 };
+        Self { bits: PTFlags::P.bits() | PTFlags::A.bits() | allowed, no_execute: false }
+    }
+
+    /// Whether instructions cannot be fetched through the mapping. Needs EFER.NXE: without it the bit is reserved. Non-PAE entries have no
+    /// such bit.
+    #[inline]
+    pub const fn no_execute(self, no_execute: bool) -> Self {
+        Self { no_execute, ..self }
+    }
+
+    /// How the processor caches the page.
+    #[inline]
+    pub const fn cache(self, cache: PatIndex) -> Self {
+        Self { bits: self.bits | cache.bits(), ..self }
+    }
+
+    /// Whether the translation belongs to every address space (with CR4.PGE set: SDM vol. 3, 5.10.2.4).
+    #[inline]
+    pub const fn global(self, global: bool) -> Self {
+        Self { bits: self.bits | (global as u32) << PTFlags::G.bits().trailing_zeros(), ..self }
     }
 }
 

@@ -20,7 +20,7 @@ impl Paging for NonPae {
 
     #[inline]
     fn entry(pfn: usize, protection: Protection) -> PTEntry {
-        PTEntry((pfn as u32) << PAGE_SHIFT | protection.bits())
+        PTEntry((pfn as u32) << PAGE_SHIFT | protection.bits)
     }
 
     #[inline]
@@ -53,12 +53,10 @@ mod tests {
     use super::*;
     use crate::Pfn;
     use crate::machine::recorder::{Event::*, Recorder};
-    use crate::paging::{MemoryType, Pat, PatIndex};
+    use crate::paging::{MemoryType, Pat};
 
-    const READ_WRITE: Protection =
-        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
-    const READ_ONLY: Protection =
-        Protection { writable: false, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
+    const READ_WRITE: Protection = Protection::new(true).no_execute(true);
+    const READ_ONLY: Protection = Protection::new(false).no_execute(true);
 
     #[test]
     fn an_entry_has_no_bit_against_execution() {
@@ -69,7 +67,7 @@ mod tests {
     #[test]
     fn an_entry_says_how_it_is_cached() {
         let cache = Pat::POWER_ON.index_of(MemoryType::Uncached);
-        assert_eq!(NonPae::entry(1, Protection { cache, ..READ_ONLY }).0, 0x1039);
+        assert_eq!(NonPae::entry(1, READ_ONLY.cache(cache)).0, 0x1039);
     }
 
     #[test]

@@ -77,7 +77,7 @@ impl Paging for Pae {
 pub(super) fn wide_entry(pfn: usize, protection: Protection) -> PTEntry {
     // A shift instead of a choice: what the kernel asks its processor is not known when this is compiled.
     let no_execute = u64::from(protection.no_execute) << PTFlags::XD.bits().trailing_zeros();
-    PTEntry((pfn as u64) << PAGE_SHIFT | u64::from(protection.bits()) | no_execute)
+    PTEntry((pfn as u64) << PAGE_SHIFT | u64::from(protection.bits) | no_execute)
 }
 
 /// What an entry of 8 bytes maps: the reverse of [`wide_entry`].
@@ -90,12 +90,10 @@ pub(super) fn wide_frame(entry: u64) -> Option<(usize, bool)> {
 mod tests {
     use super::*;
     use crate::machine::recorder::{Event::*, Recorder};
-    use crate::paging::{MemoryType, Pat, PatIndex};
+    use crate::paging::{MemoryType, Pat};
 
-    const RW_NX: Protection =
-        Protection { writable: true, no_execute: true, cache: PatIndex::WRITE_BACK, global: false };
-    const RO_X: Protection =
-        Protection { writable: false, no_execute: false, cache: PatIndex::WRITE_BACK, global: false };
+    const RW_NX: Protection = Protection::new(true).no_execute(true);
+    const RO_X: Protection = Protection::new(false).no_execute(false);
 
     #[test]
     fn an_entry_above_4_gib_uses_both_halves() {
@@ -111,7 +109,7 @@ mod tests {
     #[test]
     fn an_entry_says_how_it_is_cached() {
         let cache = Pat::ALL_TYPES.index_of(MemoryType::WriteThrough);
-        assert_eq!(Pae::entry(1, Protection { cache, ..RO_X }).0, 0x10b9);
+        assert_eq!(Pae::entry(1, RO_X.cache(cache)).0, 0x10b9);
     }
 
     #[test]

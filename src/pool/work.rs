@@ -306,12 +306,10 @@ impl<const N: usize> Pool<N> {
         wanted: Wanted,
     ) {
         lists.counts.remaps += 1;
-        let protection = Protection {
-            writable: wanted.writable,
-            no_execute: K::no_execute(),
-            cache: const { K::PAT.index_of(MemoryType::WriteBack) },
-            global: K::TRANSLATIONS.are_global(),
-        };
+        let protection = Protection::new(wanted.writable)
+            .cache(const { K::PAT.index_of(MemoryType::WriteBack) })
+            .global(K::TRANSLATIONS.are_global())
+            .no_execute(K::no_execute());
         // SAFETY: I8: the entry came out of the free list, so it is empty, no CPU remembers anything of it, and it is the caller's.
         unsafe { K::Paging::set::<K::Machine>(self.pte::<K>(entry), K::Paging::entry(wanted.pfn, protection)) };
         // I10: no access to the page moves up across the store that makes it accessible.
