@@ -13,7 +13,7 @@ use highmem::kernel::GaveUp;
 use highmem::machine::X86;
 use highmem::tlb::Translations;
 use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
-use typenum::U4;
+use typenum::{U4, Unsigned};
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
@@ -167,12 +167,12 @@ unsafe impl PoolKernel for ExampleKernel {
     }
 
     fn wait(thread: &mut MaySleep<'_>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
-        POOL_WAIT.wait(thread, until);
+        POOL_WAIT.wait_asked(thread, until);
         Ok(())
     }
 
     fn wake_one() {
-        POOL_WAIT.wake_all();
+        POOL_WAIT.wake_one();
     }
 
     fn on_other_cpus(work: &(dyn Fn() + Sync)) {
@@ -210,6 +210,19 @@ pub fn entry(address: usize) -> u64 {
     let first = window::first_table(cpu::number()).cast::<paging::Raw>();
     // SAFETY: within the table. The load is volatile, as those of the processor's own walks are.
     unsafe { paging::read(first.add((address - ExampleKernel::FIXMAP_BASE) / PAGE_SIZE)) }
+}
+
+/// The page-table entry behind an address of the pool, as it lies in memory.
+///
+/// # Panics
+///
+/// If it is not the address of an entry.
+pub fn pool_entry(address: usize) -> u64 {
+    let entry = address.wrapping_sub(arch::PKMAP_BASE) / PAGE_SIZE;
+    assert!(entry < PoolEntries::USIZE, "{address:#x} is not an address of the pool");
+    let first = (&raw const *POOL.table()).cast::<paging::Raw>();
+    // SAFETY: within the table. The load is volatile, as those of the processor's own walks are.
+    unsafe { paging::read(first.add(entry)) }
 }
 
 /// Takes the promises that `highmem` has found broken so far: with the feature `debug`, and if there were any.

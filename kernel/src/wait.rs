@@ -5,8 +5,12 @@
 //! it since it entered.
 //!
 //! Who has waited longest is woken first. A thread that is woken and still has to wait, because another was quicker, has its old place.
+//!
+//! Where each thread waits for something of its own, the one that has waited longest may be the wrong one. So a thread can leave what it
+//! waits for in the queue, for others to ask ([`WaitQueue::wait_asked`]): whoever wakes passes over those whose answer is no.
 
 use alloc::collections::VecDeque;
+use core::mem;
 
 use crate::kmap::MaySleep;
 use crate::sched;
@@ -25,16 +29,34 @@ pub struct WaitQueue {
     waiters: IrqLock<Waiters>,
 }
 
-/// Who waits, in the order in which they came. Each has a ticket, which is its place.
+/// What a thread waits for, as others may ask it: on any CPU, with the queue locked and interrupts off.
+type Asked = &'static (dyn Fn() -> bool + Sync);
+
+/// Who waits, in the order in which they came.
 struct Waiters {
     tickets: u64,
-    queue: VecDeque<(u64, sched::Id)>,
+    queue: VecDeque<Waiter>,
+}
+
+struct Waiter {
+    /// Its place.
+    ticket: u64,
+    id: sched::Id,
+    /// Borrowed from the thread's stack, which it is for as long as the waiter is in the queue. Asked with the queue locked.
+    condition: Option<Asked>,
+}
+
+impl Waiter {
+    /// Whether a wake-up is for this thread.
+    fn is_meant(&self) -> bool {
+        self.condition.is_none_or(|condition| condition())
+    }
 }
 
 impl Waiters {
     /// Where the holder of a ticket stands, or where it would.
     fn place(&self, ticket: u64) -> Result<usize, usize> {
-        self.queue.binary_search_by_key(&ticket, |&(ticket, _)| ticket)
+        self.queue.binary_search_by_key(&ticket, |waiter| waiter.ticket)
     }
 }
 
@@ -51,15 +73,42 @@ impl WaitQueue {
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
     pub fn wait(&self, _thread: &mut MaySleep<'_>, mut condition: impl FnMut() -> bool) {
+        // SAFETY: nothing is left in the queue for others to ask.
+        unsafe { self.wait_until(&mut condition, None) }
+    }
+
+    /// As [`wait`](Self::wait), with a condition that others may ask: [`wake_one`](Self::wake_one) passes this thread over while it gives
+    /// false. It takes no lock under which somebody wakes, and does not sleep.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    pub fn wait_asked(&self, _thread: &mut MaySleep<'_>, condition: &(dyn Fn() -> bool + Sync)) {
+        // SAFETY: only the lifetime changes. The borrow lasts longer than this function, and nobody asks after its end: `wait_until` takes
+        // the condition out of the queue, under the lock under which it is asked.
+        unsafe {
+            let asked = mem::transmute::<&(dyn Fn() -> bool + Sync), Asked>(condition);
+            self.wait_until(&mut || condition(), Some(asked));
+        }
+    }
+
+    /// Sleeps until `condition` gives true; others may ask `asked` meanwhile.
+    ///
+    /// # Safety
+    ///
+    /// `asked` can be asked until this function returns, on any CPU. (It does not unwind: a panic is the end of the machine.)
+    #[track_caller]
+    unsafe fn wait_until(&self, condition: &mut dyn FnMut() -> bool, asked: Option<Asked>) {
         let ticket = self.waiters.with(|waiters| {
             waiters.tickets += 1;
             waiters.tickets
         });
         loop {
-            let own = sched::get_drowsy();
+            let id = sched::get_drowsy();
             self.waiters.with(|waiters| {
                 if let Err(place) = waiters.place(ticket) {
-                    waiters.queue.insert(place, (ticket, own));
+                    waiters.queue.insert(place, Waiter { ticket, id, condition: asked });
                 }
             });
             if condition() {
@@ -78,18 +127,20 @@ impl WaitQueue {
         }
     }
 
-    /// Wakes the thread that has waited longest, if one waits. To be called when what it waits for is so; anywhere but in an NMI.
+    /// Wakes the thread that has waited longest, if one waits, of those for which what they wait for is so; whoever cannot be asked counts
+    /// as one of them. To be called when it is so; anywhere but in an NMI.
     pub fn wake_one(&self) {
         self.waiters.with(|waiters| {
-            if let Some((_, id)) = waiters.queue.pop_front() {
-                sched::wake(id);
+            let meant = waiters.queue.iter().position(Waiter::is_meant);
+            if let Some(waiter) = meant.and_then(|place| waiters.queue.remove(place)) {
+                sched::wake(waiter.id);
             }
         });
     }
 
     /// Wakes all threads that wait. To be called when what they wait for is so; anywhere but in an NMI.
     pub fn wake_all(&self) {
-        self.waiters.with(|waiters| waiters.queue.drain(..).for_each(|(_, id)| sched::wake(id)));
+        self.waiters.with(|waiters| waiters.queue.drain(..).for_each(|waiter| sched::wake(waiter.id)));
     }
 }
 

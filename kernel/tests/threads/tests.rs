@@ -44,7 +44,9 @@ fn threads_tests(task: &mut Task<'_>) {
             ("wake_all_wakes_all", wake_all_wakes_all),
             ("a_wake_up_before_the_sleep_counts", a_wake_up_before_the_sleep_counts),
             ("a_wake_up_that_is_not_needed_goes_to_the_next", a_wake_up_that_is_not_needed_goes_to_the_next),
+            ("a_wake_up_passes_over_those_who_still_wait", a_wake_up_passes_over_those_who_still_wait),
             ("no_wake_up_is_lost", no_wake_up_is_lost),
+            ("no_wake_up_of_those_who_are_asked_is_lost", no_wake_up_of_those_who_are_asked_is_lost),
             ("a_call_reaches_every_other_cpu_in_an_interrupt", a_call_reaches_every_other_cpu_in_an_interrupt),
             ("a_call_reaches_a_cpu_that_spins", a_call_reaches_a_cpu_that_spins),
             ("all_cpus_call_each_other_at_once", all_cpus_call_each_other_at_once),
@@ -718,6 +720,68 @@ fn no_wake_up_is_lost(task: &mut Task<'_>) {
         }
         let sum: usize = join_all(task, threads).into_iter().sum();
         assert_eq!(sum, (0..THREADS * ITEMS).sum());
+    });
+}
+
+/// Each waits for something of its own, which happens in another order than they came in.
+fn a_wake_up_passes_over_those_who_still_wait(task: &mut Task<'_>) {
+    const THREADS: usize = 6;
+    static READY: [AtomicBool; THREADS] = [const { AtomicBool::new(false) }; _];
+    static LOOKS: [AtomicU32; THREADS] = [const { AtomicU32::new(0) }; _];
+    static QUEUE: WaitQueue = WaitQueue::new();
+
+    let start = |own: usize| {
+        let thread = thread::spawn("waiter", move |task| {
+            QUEUE.wait_asked(task, &|| {
+                LOOKS[own].fetch_add(1, SeqCst);
+                READY[own].load(SeqCst)
+            });
+        });
+        spin_until("the thread looks", || LOOKS[own].load(SeqCst) > 0);
+        thread
+    };
+    let threads: Vec<_> = (0..THREADS).map(start).collect();
+    thread::sleep(task, Duration::from_millis(20));
+    QUEUE.wake_one();
+    assert!(LOOKS.iter().all(|looks| looks.load(SeqCst) == 2), "each is asked, and nobody is woken");
+    for (number, own) in [3, 5, 1, 0, 4, 2].into_iter().enumerate() {
+        READY[own].store(true, SeqCst);
+        QUEUE.wake_one();
+        spin_until("the one that is ready goes on", || threads[own].is_finished());
+        assert_eq!(threads.iter().filter(|thread| thread.is_finished()).count(), number + 1);
+    }
+    join_all(task, threads);
+}
+
+/// Threads hand the turn to each other, in no order. One wake-up that is lost, or that goes to another, is the end of it.
+fn no_wake_up_of_those_who_are_asked_is_lost(task: &mut Task<'_>) {
+    const THREADS: usize = 10;
+    const ROUNDS: usize = 6_000;
+    static TURN: AtomicUsize = AtomicUsize::new(0);
+    static PLAYED: AtomicUsize = AtomicUsize::new(0);
+    static QUEUE: WaitQueue = WaitQueue::new();
+
+    fn player(own: usize, task: &mut Task<'_>) -> usize {
+        let mut played = 0;
+        loop {
+            QUEUE.wait_asked(task, &|| TURN.load(SeqCst) == own || PLAYED.load(SeqCst) >= ROUNDS);
+            let round = PLAYED.fetch_add(1, SeqCst);
+            if round >= ROUNDS {
+                QUEUE.wake_one();
+                return played;
+            }
+            played += 1;
+            let step = (round as u32).wrapping_mul(0x9e37_79b9) >> 16;
+            TURN.store((own + 1 + step as usize % (THREADS - 1)) % THREADS, SeqCst);
+            QUEUE.wake_one();
+        }
+    }
+
+    with_many_ticks(task, |task| {
+        let threads = (0..THREADS).map(|own| thread::spawn("player", move |task| player(own, task))).collect();
+        let played = join_all(task, threads);
+        assert_eq!(played.iter().sum::<usize>(), ROUNDS);
+        assert!(played.iter().all(|&played| played > 0), "{played:?}");
     });
 }
 
