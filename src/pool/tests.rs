@@ -1,11 +1,13 @@
 //! Unit tests of the pool, on one thread, on a processor that writes down what it is asked to do.
 
+use super::queue::Waiter;
 use super::*;
 use crate::machine::recorder::{Event, Event::*, Recorder};
 use crate::paging::Pae;
 use crate::test_kernel::{LOWMEM_FRAMES, MEANWHILE, PKMAP_BASE, REPORTS, TestKernel, WOKEN, calls, pool_entry};
 use crate::{Frame, SharedFrame};
 use core::mem;
+use core::sync::atomic::Ordering::SeqCst;
 use std::boxed::Box;
 use std::string::ToString;
 use std::vec::Vec;
@@ -323,6 +325,42 @@ fn what_is_free_belongs_to_those_who_wait() {
             K::pool().leave::<K>(entry);
         });
         assert_eq!(visit(task, [0]), [address(0)]);
+    });
+}
+
+#[test]
+fn what_was_idle_before_anybody_waited_is_found_by_who_becomes_the_first() {
+    task(|task| {
+        let leave = exhaust();
+        leave(101);
+        // Another one waits, takes what it wants elsewhere, and goes.
+        let other = Box::into_raw(Box::new(Waiter::new()));
+        let pool = K::pool();
+        // SAFETY: it is in no queue, and stays there until it is removed.
+        pool.locked::<K, _>(|lists| unsafe { lists.queue.push(&pool.front, other) });
+        meanwhile(move || {
+            assert_eq!((stats::<K>().idle, K::pool().available.load(SeqCst)), (1, 0), "nobody has handed it over");
+            // SAFETY: it is in the queue.
+            K::pool().locked::<K, _>(|lists| unsafe { lists.queue.remove(&K::pool().front, other) });
+        });
+        assert_eq!(visit(task, [0]), [address(1)]);
+        // SAFETY: it is in no queue any more.
+        drop(unsafe { Box::from_raw(other) });
+    });
+}
+
+#[test]
+fn who_takes_back_what_another_is_about_to_hand_over_wakes() {
+    task(|task| {
+        exhaust();
+        meanwhile(|| {
+            // The last user has left, and another CPU flushes before it can hand over the entry.
+            K::pool().entries[2].leave();
+            let before = WOKEN.get();
+            K::pool().flush_unused::<K>();
+            assert_eq!(WOKEN.get() - before, 1);
+        });
+        assert_eq!(visit(task, [0]), [address(2)]);
     });
 }
 

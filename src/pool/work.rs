@@ -105,6 +105,7 @@ impl<const N: usize> Work for Pool<N> {
         let mut waiter = Waiter::new();
         let mut place = PlaceInQueue::<K, N> { pool: self, waiter: &raw mut waiter, taken: false, kernel: PhantomData };
         let me = place.waiter.addr();
+        let mut since = None;
         loop {
             // Entries that can be had are for the first in the queue, if there is one.
             let my_turn = || self.front.is_empty() || self.front.is_first(me);
@@ -120,8 +121,16 @@ impl<const N: usize> Work for Pool<N> {
                     return Err(why);
                 }
             };
-            if my_turn() && self.reclaim::<K>(missing) {
-                continue;
+            let first = my_turn();
+            if first {
+                let enough = self.reclaim::<K>(missing);
+                if !my_turn() {
+                    // Who has come meanwhile, and sleeps, may wait for what was taken back here: it was not handed over.
+                    K::wake_one();
+                }
+                if enough {
+                    continue;
+                }
             }
             let Some(task) = waiting.as_deref_mut() else { return Err(Refusal::Exhausted) };
             if !place.taken {
@@ -129,8 +138,9 @@ impl<const N: usize> Work for Pool<N> {
                 place.take();
                 continue;
             }
-            let enough = || self.front.is_first(me) && self.available.load(SeqCst) as usize >= missing;
-            let since = K::now();
+            // Whoever becomes the first has to look once for what was left idle before anybody waited: that is not handed over.
+            let enough = || self.front.is_first(me) && (!first || self.available.load(SeqCst) as usize >= missing);
+            let since = *since.get_or_insert_with(K::now);
             let waited = K::wait(task, &enough);
             let time = K::now().wrapping_sub(since);
             self.locked::<K, _>(|lists| lists.counts.slept(time));
@@ -154,6 +164,10 @@ impl<const N: usize> Work for Pool<N> {
             self.flush::<K>();
         }) {
             K::relax();
+        }
+        if !self.front.is_empty() {
+            // What was taken back here, nobody else hands over.
+            K::wake_one();
         }
     }
 
