@@ -11,8 +11,8 @@
 //! nothing of the caller's; a closure may have, and so takes `&mut MaySleep`, which nobody has under an atomic
 //! mapping.
 
-use core::sync::atomic::AtomicU32;
-use core::sync::atomic::Ordering::{Acquire, Release};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicU32, AtomicU64};
 
 use spin::mutex::SpinMutex;
 
@@ -34,6 +34,14 @@ static CALL: IrqLock<Option<&'static Call>> = IrqLock::new(None);
 
 /// The CPUs that have not done it yet, one bit each.
 static PENDING: AtomicU32 = AtomicU32::new(0);
+
+/// How many calls have been answered, each CPU's counting as one.
+static ANSWERS: AtomicU64 = AtomicU64::new(0);
+
+/// How often a CPU has answered a call so far: what flushes of all CPUs cost the others.
+pub fn answers() -> u64 {
+    ANSWERS.load(Relaxed)
+}
 
 /// Runs `function` on every other CPU, in interrupt context, and waits until all have.
 ///
@@ -99,5 +107,6 @@ pub(crate) fn answer(irq: &mut HardIrq<'_>) {
     if let Some(f) = CALL.with(|call| *call) {
         f(irq);
     }
+    ANSWERS.fetch_add(1, Relaxed);
     PENDING.fetch_and(!own, Release);
 }
