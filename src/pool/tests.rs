@@ -352,7 +352,7 @@ fn what_was_idle_before_anybody_waited_is_found_by_who_becomes_the_first() {
 #[test]
 fn who_takes_back_what_another_is_about_to_hand_over_wakes() {
     task(|task| {
-        exhaust();
+        let _entries_stay_in_use = exhaust();
         meanwhile(|| {
             // The last user has left, and another CPU flushes before it can hand over the entry.
             K::pool().entries[2].leave();
