@@ -24,7 +24,7 @@ const THREADS: usize = 10;
 const PAGES: usize = 4;
 
 /// How often they wait for entries, all together.
-const WANTED: u64 = 1_200;
+const WANTED: u64 = 800;
 
 /// Ticks a second on the first CPU, and the clocks between two on the others: a thread is preempted often.
 const RATE: u32 = 1_000;

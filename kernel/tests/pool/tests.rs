@@ -408,30 +408,32 @@ fn what_is_in_use_stays_when_all_else_is_remapped(task: &mut Task<'_>) {
 
 /// It maps on one CPU, sleeps, looks on another, and unmaps there.
 fn a_guard_follows_its_thread(task: &mut Task<'_>) {
-    const ROUNDS: usize = 200;
+    const ROUNDS: usize = 50;
 
-    let threads = (0..6).map(|index| {
-        thread::spawn("wanderer", move |task| {
-            let mut frame = signed(task, index);
-            let mut moves = 0;
-            for round in 0..ROUNDS {
-                let (mut guard, task) = kmap(task, &mut frame).unwrap();
-                let (from, number) = (cpu::number(), index * ROUNDS + round);
-                sign(&mut guard, number);
-                if round % 20 == 0 {
-                    thread::sleep(task, Duration::from_millis(1));
-                } else {
-                    thread::yield_now(task);
-                }
-                moves += usize::from(cpu::number() != from);
-                assert!(is_signed(&guard, number));
+    fn wanderer(task: &mut Task<'_>, index: usize) {
+        let mut frame = signed(task, index);
+        let end = timer::uptime() + PATIENCE;
+        let (mut round, mut moved) = (0, smp::count() == 1);
+        while round < ROUNDS || !moved {
+            assert!(timer::uptime() < end, "not within {PATIENCE:?}: the thread moves under its guard");
+            round += 1;
+            let (mut guard, task) = kmap(task, &mut frame).unwrap();
+            let (from, number) = (cpu::number(), index << 16 | round & 0xffff);
+            sign(&mut guard, number);
+            if round % 20 == 0 {
+                thread::sleep(task, Duration::from_millis(1));
+            } else {
+                thread::yield_now(task);
             }
-            moves
-        })
+            moved |= cpu::number() != from;
+            assert!(is_signed(&guard, number));
+        }
+    }
+
+    with_many_ticks(task, |task| {
+        let threads = (0..6).map(|index| thread::spawn("wanderer", move |task| wanderer(task, index))).collect();
+        join_all(task, threads);
     });
-    let threads = threads.collect();
-    let moves: usize = join_all(task, threads).into_iter().sum();
-    assert!(moves > 0 || smp::count() == 1, "no thread has moved under its guard");
 }
 
 // More than there is
