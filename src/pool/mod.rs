@@ -198,7 +198,6 @@ struct Mapping<'cx, K: PoolKernel, P> {
 pub type KmapResult<'cx, K, P, Rest> = Result<(Kmap<'cx, K, P>, &'cx mut Rest), KmapError<P>>;
 
 /// A page that was not mapped, and why. It comes back.
-#[derive(Debug)]
 pub struct KmapError<P> {
     /// The page, or the pages.
     pub page: P,
@@ -237,7 +236,14 @@ impl<P> fmt::Display for KmapError<P> {
     }
 }
 
-impl<P: fmt::Debug> core::error::Error for KmapError<P> {}
+// Whatever the page is: so that `unwrap` is there for all of them.
+impl<P> fmt::Debug for KmapError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KmapError").field("why", &self.why).finish_non_exhaustive()
+    }
+}
+
+impl<P> core::error::Error for KmapError<P> {}
 
 /// A context that may wait for an entry of the pool: a [`Task`] that holds none. Sealed.
 #[diagnostic::on_unimplemented(
@@ -323,6 +329,7 @@ where
     P: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const { Memory::<P>::check() };
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -349,6 +356,11 @@ where
     Q: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const {
+        Memory::<P>::check();
+        Memory::<Q>::check();
+        Span::<K>::check_room_for(2);
+    }
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -378,6 +390,10 @@ where
     P: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const {
+        Memory::<P>::check();
+        Span::<K>::check_room_for(COUNT);
+    }
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -404,6 +420,7 @@ where
     P: Page<Paging = K::Paging>,
     C: InterruptsOn<K>,
 {
+    const { Memory::<P>::check() };
     match take::<K, P>(&page, None) {
         Ok(address) => Ok((Kmap::new(address, page, HeldBy::NOBODY), context.rest())),
         Err(why) => Err(KmapError { page, why }),
@@ -424,6 +441,7 @@ where
     P: Page<Paging = K::Paging>,
     C: InterruptsOn<K>,
 {
+    const { Memory::<P>::check() };
     let address = match Place::of::<K, _>(&page) {
         Place::Direct(address) => address,
         Place::Pool(wanted) => K::pool().find::<K>(wanted).ok()??,
@@ -444,7 +462,10 @@ where
 /// }
 /// ```
 #[inline]
-pub fn kunmap<G: PoolGuard>(guard: G) -> G::Page {
+pub fn kunmap<G, P>(guard: G) -> P
+where
+    G: PoolGuard<Page = P>,
+{
     guard.unmap()
 }
 
@@ -543,6 +564,21 @@ impl<K: PoolKernel, P> Drop for Mapping<'_, K, P> {
     }
 }
 
+/// The pages of a kind can be in the pool. Asked in each function that takes some, so that the compiler's message leads to its caller.
+struct Memory<P>(PhantomData<P>);
+
+impl<P: Page> Memory<P> {
+    #[track_caller]
+    const fn check() {
+        assert!(
+            <P::Access as Access>::RAM,
+            "the kmap pool is for memory: map a frame of a device by `kmap_atomic`, in a slot"
+        );
+        // Entries say write-back, as the direct map does.
+        assert!(matches!(P::MEMORY_TYPE, MemoryType::WriteBack), "pages of the kmap pool are cached write-back");
+    }
+}
+
 /// Where a page is, or in what mapping it is to be.
 enum Place {
     /// In the direct map, at this address.
@@ -554,14 +590,6 @@ enum Place {
 impl Place {
     #[inline]
     fn of<K: PoolKernel, P: Page<Paging = K::Paging>>(page: &P) -> Self {
-        const {
-            assert!(
-                <P::Access as Access>::RAM,
-                "the kmap pool is for memory: map a frame of a device by `kmap_atomic`"
-            );
-            // Entries say write-back, as the direct map does.
-            assert!(matches!(P::MEMORY_TYPE, MemoryType::WriteBack), "pages of the kmap pool are cached write-back");
-        }
         let direct = if K::FORCE_MAP { None } else { K::direct_map(page.pfn()) };
         match direct {
             Some(bytes) => {
@@ -597,17 +625,6 @@ fn take_all<K: PoolKernel, const COUNT: usize>(
     places: [Place; COUNT],
     waiting: Option<&mut MaySleep<'_, K>>,
 ) -> Result<[usize; COUNT], Refusal> {
-    const {
-        if COUNT > Span::<K>::COUNT {
-            concat_panic!(
-                "the kmap pool is too small: ",
-                COUNT,
-                " pages at once, and it has ",
-                Span::<K>::COUNT,
-                " entries"
-            );
-        }
-    }
     let mut addresses = [0; COUNT];
     let mut wanted = [None; COUNT];
     for ((place, address), wanted) in places.into_iter().zip(&mut addresses).zip(&mut wanted) {
@@ -616,7 +633,9 @@ fn take_all<K: PoolKernel, const COUNT: usize>(
             Place::Pool(page) => *wanted = Some(page),
         }
     }
-    K::pool().take::<K>(&wanted, &mut addresses, waiting)?;
+    if wanted.iter().any(Option::is_some) {
+        K::pool().take::<K>(&wanted, &mut addresses, waiting)?;
+    }
     Ok(addresses)
 }
 
@@ -650,6 +669,20 @@ impl<K: PoolKernel> Span<K> {
     }
 
     const CHECKED: () = Self::check();
+
+    /// So many pages at once can be had.
+    #[track_caller]
+    const fn check_room_for(pages: usize) {
+        if pages > Self::COUNT {
+            concat_panic!(
+                "the kmap pool is too small: ",
+                pages,
+                " pages at once, and it has ",
+                Self::COUNT,
+                " entries"
+            );
+        }
+    }
 
     /// The address of an entry's page.
     #[inline]
