@@ -392,6 +392,10 @@ impl<const N: usize> Pool<N> {
                     let entries = (first..count).zip(taken).filter(|&(_, taken)| taken);
                     entries.for_each(|(entry, _)| self.retire(lists, entry));
                 });
+                // Somebody may have left one to hand it over to those who wait, and have found it taken.
+                if !self.front.is_empty() {
+                    K::wake_one();
+                }
             }
         }
     }
