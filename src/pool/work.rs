@@ -115,7 +115,8 @@ impl<const N: usize> Work for Pool<N> {
                     return Err(why);
                 }
             };
-            if my_turn() && self.reclaim::<K>(missing) {
+            let first = my_turn();
+            if first && self.reclaim::<K>(missing) {
                 continue;
             }
             let Some(task) = waiting.as_deref_mut() else { return Err(Refusal::Exhausted) };
@@ -124,7 +125,8 @@ impl<const N: usize> Work for Pool<N> {
                 place.take();
                 continue;
             }
-            let enough = || self.front.is_first(me) && self.available.load(SeqCst) as usize >= missing;
+            // Who has become the first has not yet looked for entries that were idle before anybody waited.
+            let enough = || self.front.is_first(me) && (!first || self.available.load(SeqCst) as usize >= missing);
             let since = K::now();
             let waited = K::wait(task, &enough);
             let time = K::now().wrapping_sub(since);
