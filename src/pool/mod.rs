@@ -40,7 +40,6 @@ use core::panic::Location;
 use core::sync::atomic::Ordering::Release;
 
 use const_panic::concat_panic;
-use spin::Mutex;
 use typenum::Unsigned;
 
 use crate::context::{Atomic, AtomicDeeper, BhOff, MaySleep, Softirq, SoftirqDeeper, Task};
@@ -51,7 +50,7 @@ use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging};
 use crate::slot::Invariant;
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, Mutex};
 
 use entries::{Entry, Wanted};
 use index::Index;
@@ -714,5 +713,7 @@ mod sealed {
     pub trait Guard {}
 }
 
+#[cfg(all(test, shuttle))]
+mod orders;
 #[cfg(all(test, not(shuttle)))]
 mod tests;
