@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(all(test, shuttle), allow(dead_code, reason = "other tests than those in many orders are left out"))]
 
 #[cfg(any(test, feature = "model"))]
 extern crate std;

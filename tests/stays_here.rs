@@ -9,8 +9,8 @@ use std::ptr::NonNull;
 use highmem::context::{AtomicDeeper, SoftirqDeeper};
 use highmem::paging::{NonPae, Pae};
 use highmem::{
-    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, KmapAtomic, MaySleep, Nmi, PageBytes,
-    Pfn, SharedFrame, Slot, Softirq, Task, linux,
+    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, Kmap, KmapAtomic, MaySleep, Nmi,
+    Page, PageBytes, Pfn, Pool, PoolKernel, SharedFrame, Slot, Softirq, Task, linux,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
@@ -58,6 +58,22 @@ unsafe impl<T: KmTypes> Kernel for Named<T> {
     fn direct_map(_pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
         None
     }
+}
+
+// SAFETY: as above.
+unsafe impl<T: KmTypes> PoolKernel for Named<T> {
+    type PoolEntries = typenum::U1;
+    type Pool = Pool<512>;
+    const PKMAP_BASE: usize = 0xff80_0000;
+
+    fn pool() -> &'static Pool<512> {
+        unreachable!("nothing is mapped")
+    }
+    fn wait(_: &mut MaySleep<'_, Self>, _: &(dyn Fn() -> bool + Sync)) -> Result<(), highmem::kernel::GaveUp> {
+        unreachable!("nothing is mapped")
+    }
+    fn wake_one() {}
+    fn on_other_cpus(_: &(dyn Fn() + Sync)) {}
 }
 
 /// A value of this type cannot leave its CPU, and there is no second one.
@@ -129,6 +145,42 @@ set!(linux, structures AtomicSlots SoftirqSlots IrqsOffSlots, tokens
     SkbDataSoftirq Softirq0 Softirq1
     BounceRead BioSrcIrq BioDstIrq Irq0 Irq1);
 set!(km, structures AtomicSlots SoftirqSlots IrqsOffSlots NmiSlots, tokens A B C D);
+
+/// A page that goes to other threads, and is lent to them, as far as `M` may.
+struct Marked<M>(PhantomData<M>);
+
+// SAFETY: there is none.
+unsafe impl<M> Page for Marked<M> {
+    type Paging = Pae;
+    type Access = highmem::page::ReadWrite;
+
+    fn pfn(&self) -> Pfn<Pae> {
+        unreachable!("nothing is mapped")
+    }
+}
+
+/// A mapping of the pool, which all CPUs see, goes where its page may, and there is no second one.
+const _: () = {
+    type K = Named<linux::Set>;
+    type Of<P> = Kmap<'static, K, P>;
+    type Sent = std::cell::Cell<()>;
+    type Lent = std::sync::MutexGuard<'static, ()>;
+    type Neither = *mut ();
+    assert_impl_all!(Of<Marked<()>>: Send, Sync);
+    assert_impl_all!(Of<Marked<Sent>>: Send);
+    assert_not_impl_any!(Of<Marked<Sent>>: Sync);
+    assert_impl_all!(Of<Marked<Lent>>: Sync);
+    assert_not_impl_any!(Of<Marked<Lent>>: Send);
+    assert_not_impl_any!(Of<Marked<Neither>>: Send, Sync);
+    // A borrow of a page is sent if the page may be lent.
+    assert_impl_all!(Of<&'static Marked<Lent>>: Send, Sync);
+    assert_not_impl_any!(Of<&'static Marked<Sent>>: Send, Sync);
+    assert_impl_all!(Of<&'static mut Marked<Sent>>: Send);
+    assert_not_impl_any!(Of<&'static mut Marked<Lent>>: Send);
+    assert_impl_all!(Of<&'static Frame<Pae>>: Send, Sync);
+    assert_impl_all!(Of<SharedFrame<Pae>>: Send, Sync);
+    assert_not_impl_any!(Of<Marked<()>>: Clone, Copy, Default, zerocopy::FromZeros, zerocopy::Immutable);
+};
 
 // A frame number is only a number: it is not the frame.
 assert_impl_all!(Pfn<Pae>: Send, Sync, Copy);

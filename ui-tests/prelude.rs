@@ -13,11 +13,13 @@ use std::task::{Context, Poll, Waker};
 pub use highmem::linux::{BounceRead, Irq0, Irq1, Set, Softirq0, User0, User1};
 pub use highmem::paging::Pae;
 pub use highmem::{
-    Atomic, BhOff, Fixmap, HardIrq, IrqsOff, Kernel, KmType, KmapAtomic, Nmi, Page, PageBytes, Pfn, Slot, Softirq,
-    kmap_atomic, kunmap_atomic,
+    Atomic, BhOff, DeviceFrame, Fixmap, HardIrq, IrqsOff, Kernel, KmType, Kmap, KmapAtomic, Nmi, Page, PageBytes, Pfn,
+    Pool, PoolKernel, Slot, Softirq, kmap, kmap_all, kmap_atomic, kmap_pair, kunmap, kunmap_atomic, page_address,
+    try_kmap,
 };
 
 pub type Task<'e> = highmem::Task<'e, MyKernel>;
+pub type MaySleep<'e> = highmem::MaySleep<'e, MyKernel>;
 pub type Frame = highmem::Frame<Pae>;
 pub type SharedFrame = highmem::SharedFrame<Pae>;
 
@@ -44,9 +46,25 @@ macro_rules! kernel_of_a_process {
 }
 pub(crate) use kernel_of_a_process;
 
+/// The functions of such a kernel that has a pool.
+macro_rules! pool_of_a_process {
+    () => {
+        fn wait(
+            _thread: &mut highmem::MaySleep<'_, Self>,
+            _until: &(dyn Fn() -> bool + Sync),
+        ) -> Result<(), highmem::kernel::GaveUp> {
+            Err(highmem::kernel::GaveUp)
+        }
+        fn wake_one() {}
+        fn on_other_cpus(_work: &(dyn Fn() + Sync)) {}
+    };
+}
+pub(crate) use pool_of_a_process;
+
 pub struct MyKernel;
 
 static FIXMAP: Fixmap<1> = Fixmap::new::<MyKernel>();
+static POOL: Pool<512> = Pool::new::<MyKernel>();
 
 const FRAMES: usize = 4;
 #[repr(align(4096))]
@@ -70,6 +88,18 @@ unsafe impl Kernel for MyKernel {
     kernel_of_a_process!();
 }
 
+// SAFETY: as above, the pool is never used; there is one CPU.
+unsafe impl PoolKernel for MyKernel {
+    type PoolEntries = typenum::U2;
+    type Pool = Pool<512>;
+    const PKMAP_BASE: usize = 0xff80_0000;
+
+    fn pool() -> &'static Pool<512> {
+        &POOL
+    }
+    pool_of_a_process!();
+}
+
 /// Where the frames are.
 pub fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
     assert!(pfn.number() < FRAMES);
@@ -78,8 +108,11 @@ pub fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
 
 /// Runs `f` as a thread of the kernel.
 pub fn thread<R>(f: impl FnOnce(&mut Task<'_>) -> R) -> R {
-    // SAFETY: the one thread of a passing case.
-    unsafe { highmem::Task::enter(f) }
+    // SAFETY: all frames are lowmem, so the pool is never used. The one thread of a passing case.
+    unsafe {
+        POOL.start();
+        highmem::Task::enter(f)
+    }
 }
 
 /// Runs `f` as an interrupt handler.
@@ -111,6 +144,9 @@ pub fn free(_frame: Frame) {}
 
 /// Waits for an event. May sleep.
 pub fn wait(_task: &mut Task<'_>) {}
+
+/// Waits for an event that does not depend on the pool. May sleep.
+pub fn sleep(_task: &mut MaySleep<'_>) {}
 
 /// Copies from a user address. May fault, and sleep until the page is there.
 pub fn copy_from_user(_task: &mut Task<'_>, to: &mut [u8], _from: usize) {

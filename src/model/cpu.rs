@@ -4,21 +4,29 @@ use core::cell::Cell;
 use core::fmt;
 use core::mem;
 use core::ptr;
+use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::boxed::Box;
+use std::sync::Arc;
 use std::thread;
+use std::time::Instant;
 
 use super::hardware::{Counts, tell};
 use super::machine::{Inner, Machine};
-use super::{ModelKernel, interleave, mmu};
+use super::{ModelKernel, PoolSize, interleave, mmu};
 use crate::debug::{Serving, State};
+use crate::kernel::GaveUp;
 use crate::paging::Paging;
 use crate::slot::KmTypes;
 use crate::{HardIrq, Nmi, Softirq, Task};
+use typenum::U4;
 
 /// What interrupts a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     Maskable,
+    /// Another CPU wants something; maskable.
+    OfAnotherCpu,
     NonMaskable,
     BottomHalf,
 }
@@ -86,9 +94,23 @@ pub(super) fn number() -> usize {
 
 /// A step: what the crate asks of processor or kernel. Whatever is to happen before it happens here. Returns the CPU.
 pub(super) fn step(what: impl FnOnce(&mut Counts)) -> usize {
+    step_after(interleave::turn, what)
+}
+
+/// A step that does nothing, for somebody who has to wait for others: they go on first.
+pub(super) fn pause() {
+    step_after(interleave::pause, |_| ());
+}
+
+/// How many steps this thread has done.
+pub(super) fn steps() -> usize {
+    HERE.with(|here| here.steps.get())
+}
+
+fn step_after(turn: impl FnOnce(), what: impl FnOnce(&mut Counts)) -> usize {
     HERE.with(|here| {
         let Some(cpu) = here.cpu.get() else { return usize::MAX };
-        interleave::turn();
+        turn();
         if let Some(injection) = here.injection.get()
             && injection.at == Some(here.steps.get())
         {
@@ -143,6 +165,117 @@ pub(super) fn irq_restore(were_on: bool) {
     });
 }
 
+/// The machine that this thread is a CPU of.
+fn machine<'a>() -> &'a Inner {
+    // SAFETY: `Occupied` set it to the machine that it borrows, and resets it; callers use it while they are that CPU.
+    let inner = HERE.with(|here| unsafe { here.inner.get().as_ref() });
+    inner.expect("this thread is no CPU: contexts are entered by `machine.cpu(n).task(..)` and the like")
+}
+
+/// How long somebody sleeps before something must be wrong, in seconds.
+const PATIENCE: u64 = 20;
+
+/// Sleeps until `until` says yes, or there is a signal. Asks when it begins, and whenever somebody has woken those who wait.
+pub(super) fn wait(until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+    let (machine, cpu, began) = (machine(), number(), Instant::now());
+    loop {
+        let wakes = machine.count_of_wakes();
+        if machine.take_signal(cpu) {
+            return Err(GaveUp);
+        }
+        if until() {
+            return Ok(());
+        }
+        while machine.count_of_wakes() == wakes {
+            if interleave::is_alone() {
+                machine.doze(wakes);
+            }
+            interleave::sleep(|| until());
+            step_after(|| (), |_| ());
+            if began.elapsed().as_secs() > PATIENCE {
+                let lost = if until() { ", and what it waits for has come: a wake was lost" } else { "" };
+                panic!("CPU {cpu} sleeps, and nobody wakes it{lost}");
+            }
+        }
+    }
+}
+
+/// Wakes those who wait.
+pub(super) fn wake() {
+    step(|_| ());
+    machine().wake();
+}
+
+/// Has each other CPU run `work` in an interrupt, and waits for that. What no thread is, this one is for the time.
+pub(super) fn on_other_cpus(work: &(dyn Fn() + Sync)) {
+    /// Waits for those who have begun, whatever happens: `work` is borrowed.
+    struct Wait<'a>(&'a Inner, Arc<AtomicUsize>);
+    impl Drop for Wait<'_> {
+        fn drop(&mut self) {
+            for cpu in 0..self.0.cpus() {
+                let never_began = self.0.take_away(cpu, |pending| pending.kind == Kind::OfAnotherCpu);
+                self.1.fetch_sub(never_began, AcqRel);
+            }
+            while self.1.load(Acquire) > 0 {
+                thread::yield_now();
+            }
+        }
+    }
+    /// Counts down, whatever happens.
+    struct Done(Arc<AtomicUsize>);
+    impl Drop for Done {
+        fn drop(&mut self) {
+            self.0.fetch_sub(1, AcqRel);
+        }
+    }
+
+    let (machine, this) = (machine(), number());
+    let left = Arc::new(AtomicUsize::new(machine.cpus() - 1));
+    let wait = Wait(machine, left.clone());
+    // SAFETY: only the lifetime changes; `Wait` sees to it that nobody runs it when this function ends.
+    let work = unsafe { mem::transmute::<&(dyn Fn() + Sync), &'static (dyn Fn() + Sync)>(work) };
+    let others = || (0..machine.cpus()).filter(|&cpu| cpu != this);
+    for other in others() {
+        let done = Done(left.clone());
+        let run = move || {
+            let _done = done;
+            work();
+        };
+        machine.pend(other, Pending { kind: Kind::OfAnotherCpu, run: Box::new(run) });
+    }
+    while left.load(Acquire) > 0 {
+        others().for_each(|other| visit(machine, other));
+        pause();
+    }
+    drop(wait);
+}
+
+/// Serves on CPU `cpu` what other CPUs want, if no thread is that CPU.
+fn visit(machine: &Inner, cpu: usize) {
+    /// Is the CPU again that it was.
+    struct Back<'a>(&'a Inner, usize, usize);
+    impl Drop for Back<'_> {
+        fn drop(&mut self) {
+            HERE.with(|here| here.cpu.set(Some(self.2)));
+            self.0.vacate(self.1);
+        }
+    }
+    if !machine.try_visit(cpu) {
+        return;
+    }
+    HERE.with(|here| {
+        let _back = Back(machine, cpu, number());
+        here.cpu.set(Some(cpu));
+        let injection = here.injection.take();
+        interleave::alone(|| {
+            while let Some(pending) = machine.next_pending(cpu, |pending| pending.kind == Kind::OfAnotherCpu) {
+                here.serve(pending.kind, pending.run);
+            }
+        });
+        here.injection.set(injection);
+    });
+}
+
 /// The CPU's own accounts.
 pub(super) fn state() -> State {
     HERE.with(|here| {
@@ -161,7 +294,7 @@ impl Here {
     fn allows(&self, kind: Kind) -> bool {
         let serving = self.serving.get();
         match kind {
-            Kind::Maskable => self.interrupts_on.get() && serving != Serving::NmiHandler,
+            Kind::Maskable | Kind::OfAnotherCpu => self.interrupts_on.get() && serving != Serving::NmiHandler,
             Kind::NonMaskable => serving != Serving::NmiHandler,
             Kind::BottomHalf => serving == Serving::Thread && self.softirqs_off.get() == 0 && self.interrupts_on.get(),
         }
@@ -199,7 +332,7 @@ impl Here {
             }
         }
         let (serving, interrupts_on) = match kind {
-            Kind::Maskable => (Serving::InterruptHandler, false),
+            Kind::Maskable | Kind::OfAnotherCpu => (Serving::InterruptHandler, false),
             Kind::NonMaskable => (Serving::NmiHandler, false),
             Kind::BottomHalf => (Serving::SoftirqHandler, self.interrupts_on.get()),
         };
@@ -265,27 +398,27 @@ impl Drop for Occupied<'_> {
 ///
 /// The thread that calls [`task`](Self::task) is the CPU until that returns; another thread can be another CPU at the same time
 /// (`std::thread::scope`).
-pub struct Cpu<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> {
-    machine: &'m Machine<P, T, FORCE_MAP>,
+pub struct Cpu<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize = U4> {
+    machine: &'m Machine<P, T, FORCE_MAP, E>,
     number: usize,
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Clone for Cpu<'_, P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Clone for Cpu<'_, P, T, FORCE_MAP, E> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Copy for Cpu<'_, P, T, FORCE_MAP> {}
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Copy for Cpu<'_, P, T, FORCE_MAP, E> {}
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> fmt::Debug for Cpu<'_, P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> fmt::Debug for Cpu<'_, P, T, FORCE_MAP, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Cpu({})", self.number)
     }
 }
 
-impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> {
-    pub(super) fn new(machine: &'m Machine<P, T, FORCE_MAP>, number: usize) -> Self {
+impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Cpu<'m, P, T, FORCE_MAP, E> {
+    pub(super) fn new(machine: &'m Machine<P, T, FORCE_MAP, E>, number: usize) -> Self {
         Self { machine, number }
     }
 
@@ -299,7 +432,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     /// # Panics
     /// If a thread, this one or another, is this CPU already, or this thread another CPU. When something went wrong: a
     /// [`Fault`](super::Fault), a context that was forgotten, a translation that was not flushed.
-    pub fn task<R>(self, f: impl FnOnce(&mut Task<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+    pub fn task<R>(self, f: impl FnOnce(&mut Task<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
         self.run(|| {
             HERE.with(Here::deliver);
             // SAFETY: I1: this thread became the CPU just now, and no other is it, so no other task of it exists. Preemption and
@@ -313,7 +446,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     ///
     /// # Panics
     /// If interrupts are off, and as [`task`](Self::task).
-    pub fn interrupt_now<R>(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+    pub fn interrupt_now<R>(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
         // SAFETY: I1: `serve` turned interrupts off, and they were on.
         self.serve_now(Kind::Maskable, || unsafe { HardIrq::enter(handler) })
     }
@@ -322,7 +455,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     ///
     /// # Panics
     /// If it is serving one, and as [`task`](Self::task).
-    pub fn nmi_now<R>(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+    pub fn nmi_now<R>(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
         // SAFETY: I1: `allows` looked that no other is served.
         self.serve_now(Kind::NonMaskable, || unsafe { Nmi::enter(handler) })
     }
@@ -331,28 +464,34 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     ///
     /// # Panics
     /// If softirqs or interrupts are off, and as [`task`](Self::task).
-    pub fn softirq_now<R>(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>) -> R) -> R {
+    pub fn softirq_now<R>(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
         // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
         self.serve_now(Kind::BottomHalf, || unsafe { Softirq::enter(handler) })
     }
 
     /// Interrupts the CPU: now, or as soon as interrupts are on there. If another thread is the CPU, that is at its next step; if none
     /// is, this thread is it for the time, or if it cannot, the next that is.
-    pub fn interrupt(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+    pub fn interrupt(self, handler: impl FnOnce(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP, E>>) + Send + 'static) {
         // SAFETY: I1: `serve` turned interrupts off, and they were on.
         self.pend(Kind::Maskable, Box::new(move || unsafe { HardIrq::enter(handler) }));
     }
 
     /// As [`interrupt`](Self::interrupt), and no context keeps it out but that of another one.
-    pub fn nmi(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+    pub fn nmi(self, handler: impl FnOnce(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP, E>>) + Send + 'static) {
         // SAFETY: I1: `allows` looked that no other is served.
         self.pend(Kind::NonMaskable, Box::new(move || unsafe { Nmi::enter(handler) }));
     }
 
     /// Raises a softirq: it is served now, or when the last handler returns, or as soon as softirqs and interrupts are on.
-    pub fn softirq(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>) + Send + 'static) {
+    pub fn softirq(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP, E>>) + Send + 'static) {
         // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
         self.pend(Kind::BottomHalf, Box::new(move || unsafe { Softirq::enter(handler) }));
+    }
+
+    /// A signal for the thread on this CPU: it gives up the wait for an entry of the pool that it is in, or else the next one. `kmap`
+    /// returns [`Refusal::GaveUp`](crate::pool::Refusal::GaveUp).
+    pub fn signal(self) {
+        self.machine.inner().signal(self.number);
     }
 
     /// What `f` asks of the processor, on this thread, handlers included.
@@ -460,7 +599,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     /// in the handler panics on; before that, the step is printed.
     pub fn interrupt_everywhere(
         self,
-        mut handler: impl FnMut(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        mut handler: impl FnMut(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP, E>>),
         operation: impl FnMut(),
     ) -> usize {
         // SAFETY: I1: `serve` turned interrupts off, and they were on.
@@ -470,7 +609,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     /// As [`interrupt_everywhere`](Self::interrupt_everywhere), with a non-maskable interrupt: that comes even where interrupts are off.
     pub fn nmi_everywhere(
         self,
-        mut handler: impl FnMut(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>),
+        mut handler: impl FnMut(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP, E>>),
         operation: impl FnMut(),
     ) -> usize {
         // SAFETY: I1: `allows` looked that no other is served.
@@ -480,7 +619,7 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool> Cpu<'m, P, T, FORCE_MAP> 
     /// As [`interrupt_everywhere`](Self::interrupt_everywhere), with a softirq: that comes where neither softirqs nor interrupts are off.
     pub fn softirq_everywhere(
         self,
-        mut handler: impl FnMut(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        mut handler: impl FnMut(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP, E>>),
         operation: impl FnMut(),
     ) -> usize {
         // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.

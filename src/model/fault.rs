@@ -55,6 +55,18 @@ pub enum What {
     },
     /// An entry forbids execution, which this processor cannot: the bit is reserved.
     ReservedBit,
+    /// An entry of the pool gets a page while a CPU may still take it for another one (I8). A panic at once, which the CPU that sets the
+    /// entry sees.
+    StillCached {
+        /// The number of the entry.
+        entry: usize,
+        /// The CPU that has another translation cached, in some address space.
+        by: usize,
+        /// The frame that this CPU takes it for.
+        was: u64,
+        /// The frame that it maps now.
+        now: u64,
+    },
     /// The CPU goes on to something else, and a translation that its slot no longer has is still cached (I3).
     Stale {
         /// The frame that can still be accessed.
@@ -67,6 +79,7 @@ impl fmt::Display for Fault {
         let Self { what, address, slot, cpu } = self;
         match slot {
             Some((name, owner)) => write!(f, "slot {name} of CPU {owner} at {address:#x}: CPU {cpu} ")?,
+            None if matches!(what, What::StillCached { .. }) => write!(f, "kmap pool at {address:#x}: CPU {cpu} ")?,
             None => write!(f, "no slot at {address:#x}: CPU {cpu} ")?,
         }
         match what {
@@ -79,6 +92,12 @@ impl fmt::Display for Fault {
             What::ForeignEntry => f.write_str("writes the entry, which is not its own"),
             What::NoSuchFrame { pfn } => write!(f, "maps pfn {pfn:#x}, which is beyond the end of memory"),
             What::ReservedBit => f.write_str("forbids execution, which this processor cannot: the bit is reserved"),
+            What::StillCached { entry, by, was, now } => {
+                write!(
+                    f,
+                    "maps pfn {now:#x} in entry {entry}, which CPU {by} still takes for pfn {was:#x}: it was not flushed"
+                )
+            }
             What::Stale { pfn } => write!(f, "is done, and the translation to pfn {pfn:#x} is still cached"),
         }
     }

@@ -74,7 +74,10 @@ unsafe impl<P: Paging> Machine for Hardware<P> {
     unsafe fn write<W: Word>(at: *mut W, value: W) {
         let cpu = cpu::step(|counts| counts.stores += 1);
         // SAFETY: I1: the caller's promise, passed on.
-        mmu::with(|mmu| unsafe { mmu.store(cpu, at, value) });
+        let is_clean = mmu::with(|mmu| unsafe { mmu.store(cpu, at, value) });
+        if !is_clean {
+            tell();
+        }
     }
 
     fn barrier() {

@@ -8,6 +8,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::vec::Vec;
 
+use super::PoolSize;
 use super::cpu::{self, Cpu};
 use super::machine::Machine;
 use crate::paging::Paging;
@@ -38,6 +39,10 @@ impl Schedules {
 /// How long a CPU waits for its turn before something must be wrong.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// So often in a row, everybody who is left waits for others; and so many decisions, and there is no end.
+const MOST_PAUSES: usize = 1000;
+const MOST_DECISIONS: usize = 1 << 20;
+
 /// A decision: which of so many possibilities was taken, and which CPU that is.
 #[derive(Clone, Copy)]
 struct Decision {
@@ -59,6 +64,8 @@ struct State {
     /// How often a CPU that could go on may still have to wait.
     switches: usize,
     random: Option<Random>,
+    /// How often in a row somebody waited for others.
+    pauses: usize,
 }
 
 struct Turns {
@@ -71,16 +78,69 @@ std::thread_local! {
     static TURNS: Cell<*const Turns> = const { Cell::new(ptr::null()) };
 }
 
+/// The run that this thread takes part in.
+fn turns<'a>() -> Option<&'a Turns> {
+    // SAFETY: `Machine::interleave` lends it to its threads, and takes it back before it ends.
+    unsafe { TURNS.get().as_ref() }
+}
+
 /// Waits for this CPU's turn, if it takes part in a run.
 pub(super) fn turn() {
-    // SAFETY: `Machine::interleave` lends it to its threads, and takes it back before it ends.
-    let turns = unsafe { TURNS.get().as_ref() };
-    if let (Some(turns), Some(cpu), false) = (turns, cpu::current(), thread::panicking()) {
+    if let (Some(turns), Some(cpu), false) = (turns(), cpu::current(), thread::panicking()) {
         let mut state = turns.lock();
+        state.pauses = 0;
         state.decide(Some(cpu));
         turns.changed.notify_all();
         turns.wait(state, cpu);
     }
+}
+
+/// Lets others go on, who have to before this CPU can.
+pub(super) fn pause() {
+    give_way(|| "wait for one another");
+}
+
+/// As [`pause`], for a CPU that sleeps until somebody wakes it, and goes on if `until` says yes then.
+pub(super) fn sleep(until: impl Fn() -> bool) {
+    give_way(|| if until() { "sleep, and what one waits for has come: a wake was lost" } else { "sleep" });
+}
+
+/// Whether this thread takes no part in a run.
+pub(super) fn is_alone() -> bool {
+    TURNS.get().is_null()
+}
+
+/// Runs `f` as one step.
+pub(super) fn alone(f: impl FnOnce()) {
+    /// Takes part again.
+    struct Again(*const Turns);
+    impl Drop for Again {
+        fn drop(&mut self) {
+            TURNS.set(self.0);
+        }
+    }
+    let _again = Again(TURNS.replace(ptr::null()));
+    f();
+}
+
+fn give_way(what: impl Fn() -> &'static str) {
+    let (Some(turns), Some(cpu)) = (turns(), cpu::current()) else { return thread::yield_now() };
+    let mut state = turns.lock();
+    state.pauses += 1;
+    if state.pauses > MOST_PAUSES || state.decisions.len() > MOST_DECISIONS {
+        drop(state);
+        if !thread::panicking() {
+            panic!("all CPUs {}", what());
+        }
+        return thread::yield_now();
+    }
+    state.decide_without(cpu);
+    turns.changed.notify_all();
+    if thread::panicking() {
+        drop(state);
+        return thread::sleep(Duration::from_millis(1));
+    }
+    turns.wait(state, cpu);
 }
 
 impl Turns {
@@ -145,6 +205,22 @@ impl State {
     }
 }
 
+impl State {
+    /// Decides who runs next, for `current` waits for others: in turn, or by chance. That is no switch.
+    fn decide_without(&mut self, current: usize) {
+        let cpus = self.alive.len();
+        let others = (1..cpus).map(|distance| (current + distance) % cpus).filter(|&cpu| self.alive[cpu]);
+        let others: Vec<usize> = others.collect();
+        let cpu = match (others.len(), &mut self.random) {
+            (0, _) => current,
+            (of, Some(random)) => others[random.below(of)],
+            (_, None) => others[0],
+        };
+        self.decisions.push(Decision { taken: 0, of: 1, cpu });
+        self.running = Some(cpu);
+    }
+}
+
 /// Decides by chance, in the same way each time: SplitMix64.
 #[derive(Clone, Copy)]
 struct Random(u64);
@@ -176,12 +252,13 @@ impl fmt::Display for Order<'_> {
     }
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Machine<P, T, FORCE_MAP, E> {
     /// Runs `operation` on the first `cpus` CPUs at the same time, step by step, in one order of their steps after the other, and `check`
     /// after each run. Returns how many runs there were.
     ///
     /// A step is whatever the crate asks of the processor or of the kernel, in handlers, too. Between two steps a CPU runs alone. So
-    /// `operation` must not wait for another CPU, unless it takes steps meanwhile.
+    /// `operation` must not wait for another CPU, unless it takes steps meanwhile. Whoever sleeps for an entry of the pool, spins on its
+    /// lock or waits for others to flush lets them go on, and that is no switch; if nobody can go on, it is a panic.
     ///
     /// ```
     /// use highmem::kmap_atomic;
@@ -204,7 +281,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
         &self,
         schedules: Schedules,
         cpus: usize,
-        operation: impl Fn(Cpu<'_, P, T, FORCE_MAP>) + Sync,
+        operation: impl Fn(Cpu<'_, P, T, FORCE_MAP, E>) + Sync,
         mut check: impl FnMut(),
     ) -> usize {
         assert!((1..=self.cpus()).contains(&cpus), "the machine has {} CPUs, not {cpus}", self.cpus());
@@ -217,7 +294,8 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
         while left > 0 {
             let alive = (0..cpus).map(|_| true).collect();
             let (decisions, waiting_to_begin) = (Vec::new(), cpus);
-            let state = State { running: None, waiting_to_begin, alive, decisions, prefix, switches, random };
+            let pauses = 0;
+            let state = State { running: None, waiting_to_begin, alive, decisions, prefix, switches, random, pauses };
             let turns = Turns { state: Mutex::new(state), changed: Condvar::new() };
             self.run_once(&turns, cpus, &operation);
             let state = turns.state.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -235,7 +313,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
         runs
     }
 
-    fn run_once(&self, turns: &Turns, cpus: usize, operation: &(impl Fn(Cpu<'_, P, T, FORCE_MAP>) + Sync)) {
+    fn run_once(&self, turns: &Turns, cpus: usize, operation: &(impl Fn(Cpu<'_, P, T, FORCE_MAP, E>) + Sync)) {
         /// Lets the others go on, whatever happens.
         struct Done<'a>(&'a Turns, usize);
         impl Drop for Done<'_> {

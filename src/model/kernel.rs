@@ -7,11 +7,15 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::string::ToString;
 use std::thread;
 
-use typenum::{U8, Unsigned};
+use typenum::{U4, U8, Unsigned};
 
 use super::hardware::Hardware;
+use super::pool::{ModelPool, PoolSize};
 use super::{cpu, layout, machine, mmu};
+use crate::context::MaySleep;
 use crate::debug::{Report, State};
+use crate::kernel::{GaveUp, PoolKernel};
+use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
 use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
@@ -20,13 +24,18 @@ use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
 pub(super) const CPUS: usize = U8::USIZE;
 
 /// A kernel that runs on a [`Machine`](super::Machine): what code under test names where it names its kernel.
+///
+/// `P` is the paging mode, `T` the set of slot types, `FORCE_MAP` is [`Kernel::FORCE_MAP`], and `E` [`PoolKernel::PoolEntries`].
 #[derive(Debug)]
-pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false>(Infallible, PhantomData<fn() -> (P, T)>);
+pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false, E = U4>(
+    Infallible,
+    PhantomData<fn() -> (P, T, E)>,
+);
 
 // SAFETY: the checklist. The window: the model watches these tables, whose addresses nobody else has; a read-only page is one on the
 // host; frames beyond the paging mode's numbers do not exist. The CPU: a thread is one CPU at a time, and nobody else is that one;
 // nothing interrupts it but the model, which asks the accounts. Lowmem: the direct map is mapped as long as the machine runs.
-unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Kernel for ModelKernel<P, T, FORCE_MAP> {
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Kernel for ModelKernel<P, T, FORCE_MAP, E> {
     type Paging = P;
     type KmTypes = T;
     type Cpus = U8;
@@ -84,5 +93,39 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Kernel for ModelKernel
     fn report(report: &Report) {
         mmu::with(|mmu| mmu.report(report.to_string()));
         assert!(thread::panicking() || !machine::PANIC_ON_REPORT.load(Relaxed), "{report}");
+    }
+}
+
+// SAFETY: the checklist. The addresses are the model's own, and the walkers look into the table of the pool that is in use. `on_other_cpus`
+// waits until each CPU has run `work`: in an interrupt of its own, or, if no thread is that CPU, by this thread as that CPU. `wait` returns on
+// the same CPU, whose accounts nobody has changed.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> PoolKernel for ModelKernel<P, T, FORCE_MAP, E> {
+    type PoolEntries = E;
+    type Pool = <P as Sealed>::ModelPool;
+
+    const PKMAP_BASE: usize = layout::pool_base::<P>();
+
+    fn pool() -> &'static Self::Pool {
+        ModelPool::current()
+    }
+
+    fn wait(_thread: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        cpu::wait(until)
+    }
+
+    fn wake_one() {
+        cpu::wake();
+    }
+
+    fn on_other_cpus(work: &(dyn Fn() + Sync)) {
+        cpu::on_other_cpus(work);
+    }
+
+    fn relax() {
+        cpu::pause();
+    }
+
+    fn now() -> u64 {
+        cpu::steps() as u64
     }
 }

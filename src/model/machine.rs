@@ -3,7 +3,8 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
-use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::string::String;
@@ -16,6 +17,7 @@ use rustix::fd::AsRawFd;
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::io::pread;
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use typenum::{U4, Unsigned};
 
 use super::cpu::{Cpu, Pending};
 use super::fault::{self, Fault};
@@ -23,11 +25,13 @@ use super::kernel::{CPUS, ModelKernel};
 use super::layout;
 use super::memory::{Frame, Memory, Zone};
 use super::mmu::{self, Owner, Stale};
+use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
 use crate::fixmap::slots_of_cpu;
+use crate::kernel::PoolKernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Pae, Paging};
 use crate::slot::KmTypes;
-use crate::{Kernel, PageBytes, Pfn, linux};
+use crate::{PageBytes, Pfn, linux};
 
 /// What a machine has.
 ///
@@ -59,19 +63,30 @@ impl Default for Config {
 
 /// A machine that is turned on until it is dropped. There is one in a process at a time: others wait for it.
 ///
-/// `P` is the paging mode, `T` the set of slot types, and `FORCE_MAP` is [`Kernel::FORCE_MAP`].
-pub struct Machine<P: Paging = Pae, T: KmTypes = linux::Set, const FORCE_MAP: bool = false> {
+/// `P` is the paging mode, `T` the set of slot types, `FORCE_MAP` is [`Kernel::FORCE_MAP`](crate::Kernel::FORCE_MAP), and `E` is how many entries the pool has
+/// ([`PoolKernel::PoolEntries`]).
+pub struct Machine<P: Paging = Pae, T: KmTypes = linux::Set, const FORCE_MAP: bool = false, E: PoolSize = U4> {
     inner: Arc<Inner>,
-    kernel: PhantomData<fn() -> (P, T)>,
+    kernel: PhantomData<fn() -> (P, T, E)>,
 }
 
 /// What frames keep alive, too.
 pub(super) struct Inner {
     pub(super) memory: Memory,
     lowmem: usize,
-    occupied: Vec<AtomicBool>,
+    occupied: Vec<AtomicU8>,
     pending: Vec<Mutex<VecDeque<Pending>>>,
+    signals: Vec<AtomicBool>,
+    /// How often somebody has woken those who wait.
+    wakes: Mutex<u64>,
+    woken: Condvar,
 }
+
+/// Who is a CPU.
+const NOBODY: u8 = 0;
+const A_THREAD: u8 = 1;
+/// Another CPU, for as long as it takes to do something there.
+const A_VISITOR: u8 = 2;
 
 /// The machine that is turned on: who did it, and when it was dropped, if only frames are left of it.
 struct Running {
@@ -121,7 +136,10 @@ pub(super) fn direct_map(pfn: usize) -> Option<NonNull<PageBytes>> {
 }
 
 impl Inner {
-    fn new<K: Kernel>(config: Config) -> Self {
+    fn new<K: PoolKernel>(config: Config) -> Self
+    where
+        K::Pool: ModelPool,
+    {
         take_turn();
         let frames = (config.memory >> PAGE_SHIFT).min(1 << K::Paging::PFN_BITS) as usize;
         let low = ((config.lowmem >> PAGE_SHIFT) as usize).min(frames);
@@ -131,9 +149,16 @@ impl Inner {
         fault::reserve();
         fault::set_memory(file.as_raw_fd());
 
-        let (pages, first_shared) = layout::pages::<K::Paging>();
-        let mut owners: Vec<Owner> =
-            (0..pages).map(|page| if page < first_shared { Owner::Nobody } else { Owner::All }).collect();
+        let (first_shared, first_of_pool, end) = layout::pages::<K::Paging>();
+        let owner = |page: usize| match page {
+            page if page < first_shared => Owner::Nobody,
+            page if page < first_of_pool => Owner::All,
+            page if page - first_of_pool < <K::PoolEntries as Unsigned>::USIZE => {
+                Owner::OfPool { entry: page - first_of_pool }
+            }
+            _ => Owner::Nobody,
+        };
+        let mut owners: Vec<Owner> = (0..end).map(owner).collect();
         for cpu in 0..config.cpus {
             for (name, address) in slots_of_cpu::<K>(cpu) {
                 owners[(address - layout::BASE) >> PAGE_SHIFT] = Owner::OfSlot { cpu, name };
@@ -143,6 +168,7 @@ impl Inner {
             memory: file,
             frames: frames as u64,
             cpus: config.cpus,
+            pool: K::Pool::power_on::<K>().first_entry(),
             entry_size: size_of::<<K::Paging as Paging>::Entry>(),
             no_execute: config.no_execute,
             pat: K::PAT.register(),
@@ -160,18 +186,77 @@ impl Inner {
         NO_EXECUTE.store(config.no_execute, Relaxed);
         PANIC_ON_REPORT.store(config.panic_on_report, Relaxed);
 
-        let occupied = (0..config.cpus).map(|_| AtomicBool::new(false)).collect();
+        let occupied = (0..config.cpus).map(|_| AtomicU8::new(NOBODY)).collect();
         let pending = (0..config.cpus).map(|_| Mutex::default()).collect();
-        Self { memory, lowmem: low, occupied, pending }
+        let signals = (0..config.cpus).map(|_| AtomicBool::new(false)).collect();
+        let (wakes, woken) = (Mutex::new(0), Condvar::new());
+        Self { memory, lowmem: low, occupied, pending, signals, wakes, woken }
     }
 
-    /// Whether nobody was CPU `cpu`; from now on, somebody is.
+    pub(super) fn cpus(&self) -> usize {
+        self.occupied.len()
+    }
+
+    /// Whether nobody was CPU `cpu`; from now on, a thread is.
     pub(super) fn try_occupy(&self, cpu: usize) -> bool {
-        !self.occupied[cpu].swap(true, core::sync::atomic::Ordering::Acquire)
+        loop {
+            match self.occupied[cpu].compare_exchange(NOBODY, A_THREAD, Acquire, Relaxed) {
+                // It does not stay.
+                Err(A_VISITOR) => thread::yield_now(),
+                result => break result.is_ok(),
+            }
+        }
+    }
+
+    /// Whether nobody was CPU `cpu`; until it is vacated, another CPU does something there.
+    pub(super) fn try_visit(&self, cpu: usize) -> bool {
+        self.occupied[cpu].compare_exchange(NOBODY, A_VISITOR, Acquire, Relaxed).is_ok()
     }
 
     pub(super) fn vacate(&self, cpu: usize) {
-        self.occupied[cpu].store(false, core::sync::atomic::Ordering::Release);
+        self.occupied[cpu].store(NOBODY, Release);
+    }
+
+    fn wakes(&self) -> MutexGuard<'_, u64> {
+        self.wakes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How often somebody has woken those who wait.
+    pub(super) fn count_of_wakes(&self) -> u64 {
+        *self.wakes()
+    }
+
+    /// Wakes those who wait.
+    pub(super) fn wake(&self) {
+        *self.wakes() += 1;
+        self.woken.notify_all();
+    }
+
+    /// Sleeps for a moment, unless there were more than `wakes`.
+    pub(super) fn doze(&self, wakes: u64) {
+        let count = self.wakes();
+        if *count == wakes {
+            drop(self.woken.wait_timeout(count, Duration::from_millis(2)).unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Has the next wait on `cpu` end, or the one that lasts.
+    pub(super) fn signal(&self, cpu: usize) {
+        self.signals[cpu].store(true, Release);
+        self.wake();
+    }
+
+    /// Whether the wait on `cpu` is to end; once.
+    pub(super) fn take_signal(&self, cpu: usize) -> bool {
+        self.signals[cpu].swap(false, Acquire)
+    }
+
+    /// Takes away what is pending on `cpu` and is of this kind.
+    pub(super) fn take_away(&self, cpu: usize, is_meant: impl Fn(&Pending) -> bool) -> usize {
+        let mut pending = self.pending(cpu);
+        let before = pending.len();
+        pending.retain(|pending| !is_meant(pending));
+        before - pending.len()
     }
 
     fn pending(&self, cpu: usize) -> MutexGuard<'_, VecDeque<Pending>> {
@@ -222,7 +307,7 @@ impl Default for Machine {
     }
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Machine<P, T, FORCE_MAP, E> {
     /// Turns a machine on. If there is one already, of another thread, waits until it is dropped.
     ///
     /// # Panics
@@ -231,7 +316,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
     #[must_use = "the machine is turned off as soon as it is dropped"]
     pub fn with(config: Config) -> Self {
         assert!((1..=CPUS).contains(&config.cpus), "a machine has 1 to {CPUS} CPUs, not {}", config.cpus);
-        Self { inner: Arc::new(Inner::new::<ModelKernel<P, T, FORCE_MAP>>(config)), kernel: PhantomData }
+        Self { inner: Arc::new(Inner::new::<ModelKernel<P, T, FORCE_MAP, E>>(config)), kernel: PhantomData }
     }
 
     pub(super) fn inner(&self) -> &Inner {
@@ -242,7 +327,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
     ///
     /// # Panics
     /// If there are not so many.
-    pub fn cpu(&self, number: usize) -> Cpu<'_, P, T, FORCE_MAP> {
+    pub fn cpu(&self, number: usize) -> Cpu<'_, P, T, FORCE_MAP, E> {
         let cpus = self.cpus();
         assert!(number < cpus, "there is no CPU {number}: the machine has {cpus}");
         Cpu::new(self, number)
@@ -297,17 +382,27 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
     }
 
     /// One of the pages that all CPUs see: its address, and its entry, which maps nothing at first. For tests of what all CPUs have
-    /// to flush: use [`Kernel::Machine`] on the entry.
+    /// to flush: use [`Kernel::Machine`](crate::Kernel::Machine) on the entry.
     ///
     /// There is one address for all CPUs: as long as any has an old translation cached, the page shows what the oldest names, to all.
     ///
     /// # Panics
     /// If there are not so many.
     pub fn shared_page(&self, number: usize) -> (usize, *mut P::Entry) {
-        let (pages, first_shared) = layout::pages::<P>();
-        assert!(number < pages - first_shared, "there is no shared page {number}");
+        let (first_shared, first_of_pool, _) = layout::pages::<P>();
+        assert!(number < first_of_pool - first_shared, "there is no shared page {number}");
         let page = first_shared + number;
         (layout::address(page), layout::entries().cast::<P::Entry>().wrapping_add(page))
+    }
+
+    /// The entry of the pool's page `number`, to be looked at; or to be written, with [`Kernel::Machine`](crate::Kernel::Machine), by a
+    /// test of what all CPUs have to flush, on a machine whose pool nobody uses.
+    ///
+    /// # Panics
+    /// If there are not so many.
+    pub fn pool_entry(&self, number: usize) -> *mut P::Entry {
+        assert!(number < E::USIZE, "there is no entry {number}: the pool has {}", E::USIZE);
+        ModelKernel::<P, T, FORCE_MAP, E>::pool().first_entry().cast::<P::Entry>().wrapping_add(number)
     }
 
     /// What the CPU takes the page at an address for, if anything: not what the entry says, but what is cached.
@@ -347,7 +442,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Machine<P, T, FORCE_MAP> {
     }
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Drop for Machine<P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Drop for Machine<P, T, FORCE_MAP, E> {
     fn drop(&mut self) {
         let faults = mmu::with(|mmu| mmu.tell(None));
         for pending in &self.inner.pending {
@@ -362,7 +457,7 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> Drop for Machine<P, T, FORCE_
     }
 }
 
-impl<P: Paging, T: KmTypes, const FORCE_MAP: bool> fmt::Debug for Machine<P, T, FORCE_MAP> {
+impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> fmt::Debug for Machine<P, T, FORCE_MAP, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Machine({} CPUs, {:?})", self.cpus(), self.inner.memory)
     }

@@ -25,6 +25,8 @@ pub(super) enum Owner {
     OfSlot { cpu: usize, name: &'static str },
     /// All CPUs see it.
     All,
+    /// All CPUs see it: an entry of the pool.
+    OfPool { entry: usize },
 }
 
 /// A translation that is cached although its entry says something else.
@@ -48,6 +50,8 @@ struct Recorded {
 pub(super) struct Mmu {
     memory: BorrowedFd<'static>,
     frames: u64,
+    /// Where the entries of the pool are.
+    pool: *mut u8,
     entry_size: usize,
     no_execute: bool,
     pat: u64,
@@ -58,6 +62,9 @@ pub(super) struct Mmu {
     faults: Vec<Recorded>,
     reports: Vec<String>,
 }
+
+// SAFETY: the pointer is to entries, which are read and written under the lock.
+unsafe impl Send for Mmu {}
 
 static MMU: Mutex<Option<Mmu>> = Mutex::new(None);
 
@@ -75,6 +82,7 @@ pub(super) struct Start {
     pub(super) memory: BorrowedFd<'static>,
     pub(super) frames: u64,
     pub(super) cpus: usize,
+    pub(super) pool: *mut u8,
     pub(super) entry_size: usize,
     pub(super) no_execute: bool,
     pub(super) pat: u64,
@@ -83,12 +91,13 @@ pub(super) struct Start {
 
 /// Starts with empty tables.
 pub(super) fn start(start: Start) {
-    let Start { memory, frames, cpus, entry_size, no_execute, pat, owners } = start;
+    let Start { memory, frames, cpus, pool, entry_size, no_execute, pat, owners } = start;
     let mut tlbs = Vec::new();
     tlbs.resize_with(cpus, Tlb::default);
     let shown = owners.iter().map(|_| None).collect();
     let (clock, faults, reports) = (0, Vec::new(), Vec::new());
-    *lock() = Some(Mmu { memory, frames, entry_size, no_execute, pat, tlbs, owners, shown, clock, faults, reports });
+    *lock() =
+        Some(Mmu { memory, frames, pool, entry_size, no_execute, pat, tlbs, owners, shown, clock, faults, reports });
 }
 
 /// Ends with empty tables, and nothing mapped.
@@ -98,7 +107,7 @@ pub(super) fn stop() {
         mmu.collect();
         for page in 0..mmu.owners.len() {
             // SAFETY: I1: no context is left that could use the entry.
-            unsafe { layout::entries().add(page * mmu.entry_size).write_bytes(0, mmu.entry_size) };
+            unsafe { layout::entry_of(page, mmu.entry_size, mmu.pool).write_bytes(0, mmu.entry_size) };
             mmu.tlbs.iter_mut().for_each(Tlb::forget_all);
             mmu.refresh(page);
         }
@@ -109,7 +118,7 @@ pub(super) fn stop() {
 impl Mmu {
     /// The entry of a page, as it lies in memory.
     fn entry(&self, page: usize) -> u64 {
-        let at = layout::entries().wrapping_add(page * self.entry_size);
+        let at = layout::entry_of(page, self.entry_size, self.pool);
         // SAFETY: I9: within the tables; all stores to them are made under the lock that `self` is behind.
         unsafe {
             if self.entry_size == size_of::<u32>() {
@@ -140,35 +149,50 @@ impl Mmu {
         match self.owners[page] {
             Owner::Nobody => 0..0,
             Owner::OfSlot { cpu, .. } => cpu..cpu + 1,
-            Owner::All => 0..self.tlbs.len(),
+            Owner::All | Owner::OfPool { .. } => 0..self.tlbs.len(),
         }
     }
 
-    /// A store to a word of the tables, by `cpu`.
+    /// A store to a word of the tables, by `cpu`. Returns whether the page of the pool that it maps, if it does, was forgotten by all.
     ///
     /// # Safety
     /// As [`write`](crate::machine::Machine::write).
-    pub(super) unsafe fn store<W: Word>(&mut self, cpu: usize, at: *mut W, value: W) {
-        let page = layout::entry(at.addr(), self.entry_size).filter(|&page| page < self.owners.len());
+    pub(super) unsafe fn store<W: Word>(&mut self, cpu: usize, at: *mut W, value: W) -> bool {
+        let page = layout::entry(at.addr(), self.entry_size, self.pool).filter(|&page| page < self.owners.len());
         let from = page.map(|page| self.entry(page));
         // SAFETY: I1: only the caller writes this entry.
         unsafe { at.write_volatile(value) };
-        let (Some(page), Some(from)) = (page, from) else { return };
+        let (Some(page), Some(from)) = (page, from) else { return true };
         let to = self.entry(page);
         if !matches!(self.owners[page], Owner::OfSlot { cpu: owner, .. } if owner == cpu)
-            && self.owners[page] != Owner::All
+            && !matches!(self.owners[page], Owner::All | Owner::OfPool { .. })
         {
             self.record(cpu, page, What::ForeignEntry);
         }
         if from & to & 1 != 0 && from != to {
             self.record(cpu, page, What::ChangedWhilePresent { from, to });
         }
+        let mut is_clean = true;
         if let Some(translation) = self.walk(cpu, page) {
+            if let Owner::OfPool { entry } = self.owners[page] {
+                is_clean = self.check_forgotten(cpu, page, entry, translation);
+            }
             for user in self.users(page) {
                 self.fill(user, page, translation);
             }
         }
         self.refresh(page);
+        is_clean
+    }
+
+    /// Records who still has something else cached for an entry of the pool, which maps this from here on. Returns whether nobody has.
+    fn check_forgotten(&mut self, cpu: usize, page: usize, entry: usize, now: Translation) -> bool {
+        let cached = |by: usize| self.tlbs[by].all_of(page).into_iter().map(move |cached| (by, cached.translation));
+        let wrong = self.users(page).flat_map(cached).find(|(_, cached)| !cached.agrees_with(Some(now)));
+        if let Some((by, Translation { pfn: was, .. })) = wrong {
+            self.record(cpu, page, What::StillCached { entry, by, was, now: now.pfn });
+        }
+        wrong.is_none()
     }
 
     fn fill(&mut self, cpu: usize, page: usize, translation: Translation) {

@@ -60,8 +60,32 @@
 //! type K = highmem::model::ModelKernel<highmem::paging::Pae>;
 //! ```
 //!
-//! Slot types of one's own are [`ModelKernel`]'s second parameter, and the [`Machine`]'s. `examples/ring_driver.rs` is a driver with its
+//! Slot types of one's own are [`ModelKernel`]'s second parameter, and the [`Machine`]'s; the fourth is how many entries the
+//! [pool](crate::pool) has. `examples/ring_driver.rs` is a driver with its
 //! tests; `examples/model_tour.rs` shows what there is.
+//!
+//! # The pool
+//!
+//! [`kmap`](crate::kmap()) and its like work as well: [`ModelKernel`] is a [`PoolKernel`](crate::PoolKernel), whose pool has few entries, so
+//! that code under test comes to its end soon. What all CPUs have to forget is remembered by all: a mapping that appears while any CPU
+//! still has another one cached at that address, in any address space, is a [fault](What::StillCached) at once. It names both frames.
+//!
+//! Whoever sleeps for an entry stays on its CPU, which serves interrupts meanwhile, and looks again only when somebody has woken it: a
+//! wake that is lost shows. [`Cpu::signal`] has it give up. A CPU that another one wants to flush is interrupted at its next step, or
+//! while it sleeps or spins; a CPU that no thread is does at once what it is asked to.
+//!
+//! ```
+//! use highmem::model::{Machine, Zone};
+//! use highmem::{kmap, kmap_pair, kunmap};
+//!
+//! let machine = Machine::new();
+//! let (from, mut to) = (machine.alloc(Zone::High), machine.alloc(Zone::High));
+//! machine.cpu(0).task(|task| {
+//!     let (from, mut to, _task) = kmap_pair(task, &from, &mut to).unwrap();
+//!     to.copy_from_slice(&from[..]);
+//!     kunmap(to);
+//! });
+//! ```
 //!
 //! # What is not modelled
 //!
@@ -86,6 +110,7 @@ mod layout;
 mod machine;
 mod memory;
 mod mmu;
+mod pool;
 mod tlb;
 
 pub use cpu::Cpu;
@@ -96,4 +121,6 @@ pub use kernel::ModelKernel;
 pub use machine::{Config, Machine};
 pub use memory::{FREED, FRESH, Frame, SharedFrame, Zone};
 pub use mmu::Stale;
+pub(crate) use pool::ModelPool;
+pub use pool::PoolSize;
 pub use tlb::Translation;

@@ -10,7 +10,10 @@ use crate::machine::Machine;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Long;
 
-impl super::sealed::Sealed for Long {}
+impl super::sealed::Sealed for Long {
+    #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+    type ModelPool = crate::pool::Pool<512>;
+}
 
 impl Paging for Long {
     const PFN_BITS: u32 = 40;

@@ -122,6 +122,11 @@ pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
     unsafe fn clear<M: Machine>(pte: *mut Self::Entry);
 }
 
-mod sealed {
-    pub trait Sealed {}
+pub(crate) mod sealed {
+    /// What nobody outside implements.
+    pub trait Sealed {
+        /// The pool of a model kernel in this mode, which is as large as a page table.
+        #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+        type ModelPool: crate::model::ModelPool;
+    }
 }

@@ -9,7 +9,10 @@ use crate::machine::Machine;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct NonPae;
 
-impl super::sealed::Sealed for NonPae {}
+impl super::sealed::Sealed for NonPae {
+    #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+    type ModelPool = crate::pool::Pool<1024>;
+}
 
 impl Paging for NonPae {
     const PFN_BITS: u32 = 20;

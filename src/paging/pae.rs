@@ -17,7 +17,10 @@ pub struct Pae;
 const LOW: usize = 0;
 const HIGH: usize = 1;
 
-impl super::sealed::Sealed for Pae {}
+impl super::sealed::Sealed for Pae {
+    #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+    type ModelPool = crate::pool::Pool<512>;
+}
 
 impl Paging for Pae {
     const PFN_BITS: u32 = 32;

@@ -41,7 +41,6 @@ use core::panic::Location;
 use core::sync::atomic::Ordering::AcqRel;
 
 use const_panic::concat_panic;
-use spin::Mutex;
 use typenum::Unsigned;
 
 use crate::context::{Atomic, AtomicDeeper, BhOff, MaySleep, Softirq, SoftirqDeeper, Task};
@@ -52,7 +51,7 @@ use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging};
 use crate::slot::Invariant;
-use crate::sync::AtomicU32;
+use crate::sync::{AtomicU32, Mutex};
 
 use entries::{Entry, Wanted};
 use index::Index;
@@ -211,7 +210,6 @@ struct Mapping<'cx, K: PoolKernel, P> {
 pub type KmapResult<'cx, K, P, Rest> = Result<(Kmap<'cx, K, P>, &'cx mut Rest), KmapError<P>>;
 
 /// A page that was not mapped, and why. It comes back.
-#[derive(Debug)]
 pub struct KmapError<P> {
     /// The page, or the pages.
     pub page: P,
@@ -252,7 +250,14 @@ impl<P> fmt::Display for KmapError<P> {
     }
 }
 
-impl<P: fmt::Debug> core::error::Error for KmapError<P> {}
+// Whatever the page is: so that `unwrap` is there for all of them.
+impl<P> fmt::Debug for KmapError<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KmapError").field("why", &self.why).finish_non_exhaustive()
+    }
+}
+
+impl<P> core::error::Error for KmapError<P> {}
 
 /// A context that may wait for an entry of the pool: a [`Task`] that holds none. Sealed.
 #[diagnostic::on_unimplemented(
@@ -338,6 +343,7 @@ where
     P: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const { Memory::<P>::check() };
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -364,6 +370,11 @@ where
     Q: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const {
+        Memory::<P>::check();
+        Memory::<Q>::check();
+        Span::<K>::check_room_for(2);
+    }
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -393,6 +404,10 @@ where
     P: Page<Paging = K::Paging>,
     C: MayWait<'e, K>,
 {
+    const {
+        Memory::<P>::check();
+        Span::<K>::check_room_for(COUNT);
+    }
     let task = task.task();
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
@@ -419,6 +434,7 @@ where
     P: Page<Paging = K::Paging>,
     C: InterruptsOn<K>,
 {
+    const { Memory::<P>::check() };
     match take::<K, P>(&page, None) {
         Ok(address) => Ok((Kmap::new(address, page, HeldBy::NOBODY), context.rest())),
         Err(why) => Err(KmapError { page, why }),
@@ -439,6 +455,7 @@ where
     P: Page<Paging = K::Paging>,
     C: InterruptsOn<K>,
 {
+    const { Memory::<P>::check() };
     let address = match Place::of::<K, _>(&page) {
         Place::Direct(address) => address,
         Place::Pool(wanted) => K::pool().find::<K>(wanted).ok()??,
@@ -459,7 +476,10 @@ where
 /// }
 /// ```
 #[inline]
-pub fn kunmap<G: PoolGuard>(guard: G) -> G::Page {
+pub fn kunmap<G, P>(guard: G) -> P
+where
+    G: PoolGuard<Page = P>,
+{
     guard.unmap()
 }
 
@@ -558,6 +578,21 @@ impl<K: PoolKernel, P> Drop for Mapping<'_, K, P> {
     }
 }
 
+/// The pages of a kind can be in the pool. Asked in each function that takes some, so that the compiler's message leads to its caller.
+struct Memory<P>(PhantomData<P>);
+
+impl<P: Page> Memory<P> {
+    #[track_caller]
+    const fn check() {
+        assert!(
+            <P::Access as Access>::RAM,
+            "the kmap pool is for memory: map a frame of a device by `kmap_atomic`, in a slot"
+        );
+        // Entries say write-back, as the direct map does.
+        assert!(matches!(P::MEMORY_TYPE, MemoryType::WriteBack), "pages of the kmap pool are cached write-back");
+    }
+}
+
 /// Where a page is, or in what mapping it is to be.
 enum Place {
     /// In the direct map, at this address.
@@ -569,14 +604,6 @@ enum Place {
 impl Place {
     #[inline]
     fn of<K: PoolKernel, P: Page<Paging = K::Paging>>(page: &P) -> Self {
-        const {
-            assert!(
-                <P::Access as Access>::RAM,
-                "the kmap pool is for memory: map a frame of a device by `kmap_atomic`"
-            );
-            // Entries say write-back, as the direct map does.
-            assert!(matches!(P::MEMORY_TYPE, MemoryType::WriteBack), "pages of the kmap pool are cached write-back");
-        }
         let direct = if K::FORCE_MAP { None } else { K::direct_map(page.pfn()) };
         match direct {
             Some(bytes) => {
@@ -612,17 +639,6 @@ fn take_all<K: PoolKernel, const COUNT: usize>(
     places: [Place; COUNT],
     waiting: Option<&mut MaySleep<'_, K>>,
 ) -> Result<[usize; COUNT], Refusal> {
-    const {
-        if COUNT > Span::<K>::COUNT {
-            concat_panic!(
-                "the kmap pool is too small: ",
-                COUNT,
-                " pages at once, and it has ",
-                Span::<K>::COUNT,
-                " entries"
-            );
-        }
-    }
     let mut addresses = [0; COUNT];
     let mut wanted = [None; COUNT];
     for ((place, address), wanted) in places.into_iter().zip(&mut addresses).zip(&mut wanted) {
@@ -631,7 +647,9 @@ fn take_all<K: PoolKernel, const COUNT: usize>(
             Place::Pool(page) => *wanted = Some(page),
         }
     }
-    K::pool().take::<K>(&wanted, &mut addresses, waiting)?;
+    if wanted.iter().any(Option::is_some) {
+        K::pool().take::<K>(&wanted, &mut addresses, waiting)?;
+    }
     Ok(addresses)
 }
 
@@ -665,6 +683,20 @@ impl<K: PoolKernel> Span<K> {
     }
 
     const CHECKED: () = Self::check();
+
+    /// So many pages at once can be had.
+    #[track_caller]
+    const fn check_room_for(pages: usize) {
+        if pages > Self::COUNT {
+            concat_panic!(
+                "the kmap pool is too small: ",
+                pages,
+                " pages at once, and it has ",
+                Self::COUNT,
+                " entries"
+            );
+        }
+    }
 
     /// The address of an entry's page.
     #[inline]
@@ -701,5 +733,7 @@ mod sealed {
     pub trait Guard {}
 }
 
+#[cfg(all(test, shuttle))]
+mod orders;
 #[cfg(all(test, not(shuttle)))]
 mod tests;

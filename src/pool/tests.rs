@@ -162,6 +162,30 @@ fn pages_of_the_direct_map_need_no_entry() {
 }
 
 #[test]
+fn pages_of_the_direct_map_at_once_need_no_pool() {
+    if K::FORCE_MAP {
+        return;
+    }
+    // SAFETY: I5: lowmem of this test kernel, used here alone. I1: each test is a thread, and enters once at a time.
+    let [one, other] =
+        [1, 2].map(|number| unsafe { Frame::<Pae>::from_pfn(Pfn::new(LOWMEM_FRAMES as u64 - number).unwrap()) });
+    // SAFETY: as above.
+    unsafe {
+        Task::<K>::enter(|task| {
+            let calls = calls(|| assert!(kmap_pair(task, &one, &other).is_ok()));
+            assert_eq!(calls, [""; 0], "nobody is asked");
+        });
+    }
+}
+
+#[test]
+fn an_error_can_be_unwrapped_whatever_the_page_is() {
+    struct Silent;
+    let error = KmapError { page: Silent, why: Refusal::Exhausted };
+    assert_eq!(std::format!("{error:?}"), "KmapError { why: Exhausted, .. }");
+}
+
+#[test]
 fn an_exhausted_pool_is_an_error_that_gives_the_page_back() {
     task(|task| {
         let pages: [_; ENTRIES] = core::array::from_fn(|number| frame(number as u64));

@@ -122,15 +122,8 @@ impl<const N: usize> Work for Pool<N> {
                 }
             };
             let first = my_turn();
-            if first {
-                let enough = self.reclaim::<K>(missing);
-                if !my_turn() {
-                    // Who has come meanwhile, and sleeps, may wait for what was taken back here: it was not handed over.
-                    K::wake_one();
-                }
-                if enough {
-                    continue;
-                }
+            if first && self.reclaim::<K>(missing) {
+                continue;
             }
             let Some(task) = waiting.as_deref_mut() else { return Err(Refusal::Exhausted) };
             if !place.taken {
@@ -164,10 +157,6 @@ impl<const N: usize> Work for Pool<N> {
             self.flush::<K>();
         }) {
             K::relax();
-        }
-        if !self.front.is_empty() {
-            // What was taken back here, nobody else hands over.
-            K::wake_one();
         }
     }
 
@@ -424,13 +413,18 @@ impl<const N: usize> Pool<N> {
     /// Takes back all entries that are idle.
     fn sweep<K: PoolKernel<Pool = Self>>(&self) {
         let count = Span::<K>::COUNT;
+        let mut any = false;
         for first in (0..count).step_by(AT_ONCE) {
             self.locked::<K, _>(|lists| {
                 let before = lists.stale.length;
-                (first..count.min(first + AT_ONCE)).for_each(|entry| _ = self.take_back::<K>(lists, entry));
+                (first..count.min(first + AT_ONCE)).for_each(|entry| any |= self.take_back::<K>(lists, entry));
                 lists.stale.widen_from(before);
                 self.tell_available(lists);
             });
+        }
+        // Somebody may have left an entry to hand it over to those who wait, and have found it taken: then nobody else wakes them.
+        if any && !self.front.is_empty() {
+            K::wake_one();
         }
     }
 

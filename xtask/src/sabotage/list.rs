@@ -56,7 +56,7 @@ fn one() -> usize {
 #[serde(
     untagged,
     expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" }, { unit = \"PATH\" }, \
-                 { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
+                 { orders = \"PATH\" }, { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
 )]
 enum Catchers {
     One(CaughtBy),
@@ -82,6 +82,9 @@ enum CaughtBy {
     Unit {
         unit: String,
     },
+    Orders {
+        orders: String,
+    },
     Model {
         model: String,
         test: String,
@@ -101,6 +104,7 @@ impl Sabotage {
                 (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.as_str())
             }
             CaughtBy::Unit { unit } => (Suite::Host, unit.as_str()),
+            CaughtBy::Orders { orders } => (Suite::Orders, orders.as_str()),
             CaughtBy::Model { model, test, debug } => {
                 (Suite::Model { program: model.clone(), debug: *debug }, test.as_str())
             }
@@ -136,6 +140,8 @@ pub enum Suite {
     Guest { program: String, build: Build, cpu: String, cpus: usize, memory: Memory },
     /// The library's unit tests.
     Host,
+    /// Those of them that a checker runs in many orders.
+    Orders,
     /// Tests on the model, with or without the feature `debug`.
     Model { program: String, debug: bool },
 }
@@ -157,6 +163,7 @@ impl fmt::Display for Suite {
                 write!(f, "{}]", window.remark())
             }
             Self::Host => f.write_str("unit"),
+            Self::Orders => f.write_str("orders"),
             Self::Model { program, debug } => write!(f, "{program}{}", if *debug { " [debug]" } else { "" }),
         }
     }
@@ -233,6 +240,8 @@ mod tests {
         assert_eq!(suite(&format!("{ENTRY}window = \"cpu\"\n")), "qemu atomic [pae, cpu window]");
         let unit = r#"{ unit = "model::stale" }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit");
+        let orders = r#"{ orders = "pool::orders::stale" }"#;
+        assert_eq!(suite(&ENTRY.replace(QEMU, orders)), "orders");
 
         let twice = parse(&format!("{ENTRY}{ENTRY}")).unwrap_err().to_string();
         assert!(twice.contains("two entries called `no-invlpg`"), "{twice}");

@@ -19,7 +19,7 @@ use crate::process::{self, End};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
 use crate::test::lines::{Verdict, test_line};
-use crate::test::{Bare, Ledger};
+use crate::test::{Bare, Ledger, ORDERS};
 use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
 use list::Suite;
@@ -116,10 +116,11 @@ impl Bench<'_> {
                 let machine = Machine { limit: LIMIT, cpus: *cpus, memory: *memory, ..Machine::with_cpu(cpu) };
                 self.guest(program, *build, &machine)
             }
-            Suite::Host => self.host(tests, &["--lib", "--all-features"]),
+            Suite::Host => self.host(tests, "host", &["--lib", "--all-features"]),
+            Suite::Orders => self.host(tests, "orders", &["--lib"]),
             Suite::Model { program, debug } => {
                 let features = if *debug { "model,debug" } else { "model" };
-                self.host(tests, &["--test", program, "--features", features])
+                self.host(tests, "host", &["--test", program, "--features", features])
             }
         }
     }
@@ -139,10 +140,14 @@ impl Bench<'_> {
         Ok(Results { tests: collect(&run.output), trouble })
     }
 
-    fn host(&self, tests: &[&str], options: &[&str]) -> Result<Results> {
+    /// Runs these tests of the library, built at `place` with these options.
+    fn host(&self, tests: &[&str], place: &str, options: &[&str]) -> Result<Results> {
         let cargo = || {
             let mut cargo = self.workspace.cargo(&["test", "-p", LIBRARY]);
-            cargo.args(options).arg("--target-dir").arg(self.place.join("host"));
+            cargo.args(options).arg("--target-dir").arg(self.place.join(place));
+            if place == "orders" {
+                cargo.env("RUSTFLAGS", ORDERS);
+            }
             cargo
         };
         let compiled = cargo().arg("--no-run").output().context("cannot run cargo")?;

@@ -13,6 +13,9 @@ use crate::workspace::{LIBRARY, Workspace};
 /// The library's features as cargo's options: none; the model, on which the crate is as without features; and all.
 const FEATURE_SETS: [&[&str]; 3] = [&[], &["--features", "model"], &["--all-features"]];
 
+/// What has the library use a checker's atomics and lock (`src/sync.rs`).
+pub const ORDERS: &str = "--cfg shuttle";
+
 /// `cargo fmt --check`.
 pub fn fmt(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     setup::component(workspace, "fmt", "rustfmt")?;
@@ -70,8 +73,16 @@ pub fn unit(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
         let mut cargo = unit_tests(workspace, features)?;
         ledger.tests(&format!("cargo test -p {LIBRARY}{}", described(features)), cargo.arg("--no-fail-fast"))?;
     }
+    ledger.tests("cargo test of the pool in many orders", orders(workspace).arg("pool::orders::"))?;
     ledger.tests("cargo test -p xtask", &mut workspace.cargo(&["test", "-p", "xtask", "--bins"]))?;
     ledger.tests("cargo test --doc", &mut workspace.cargo(&["test", "-p", LIBRARY, "--all-features", "--doc"]))
+}
+
+/// Cargo's command for the unit tests that a checker runs in many orders of their operations on what CPUs share.
+fn orders(workspace: &Workspace) -> Command {
+    let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib", "--target-dir"]);
+    cargo.arg(workspace.target.join("orders")).env("RUSTFLAGS", ORDERS);
+    cargo
 }
 
 /// Cargo's command for the library's unit and integration tests, and those in its examples; `ui` left out.

@@ -16,6 +16,7 @@ use crate::sabotage;
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
+pub use host::ORDERS;
 pub use ledger::Ledger;
 
 /// A step of the tests. The order is that of a run: the quick ones first.
@@ -27,7 +28,7 @@ pub enum Step {
     Clippy,
     /// The documentation builds without warnings
     Doc,
-    /// Unit, integration and documentation tests on the host
+    /// Unit, integration and documentation tests on the host; the pool in many orders
     Unit,
     /// What must not compile does not, with the recorded messages
     Ui,

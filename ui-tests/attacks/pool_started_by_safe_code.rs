@@ -1,0 +1,9 @@
+//! The pool is used before the kernel has linked its table.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let _ = MyKernel::pool();
+    MyKernel::pool().start(); // attack
+}

@@ -1,0 +1,13 @@
+//! The mapping that `page_address` found outlives the page.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let page = frame(0);
+        let found = page_address::<MyKernel, _, _>(task, &page).unwrap().0;
+        free(page);
+        assert_eq!(found[0], 0);
+    });
+}

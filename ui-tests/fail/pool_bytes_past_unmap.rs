@@ -1,0 +1,14 @@
+//! Bytes are kept beyond the guard.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let page = frame(0);
+    thread(|task| {
+        let (mapped, _task) = kmap(task, &page).unwrap();
+        let bytes: &[u8] = &mapped[..16];
+        drop(mapped);
+        assert_eq!(bytes[0], 0);
+    });
+}

@@ -1,0 +1,13 @@
+//! `try_kmap` with interrupts off: other CPUs cannot be waited for.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let page = frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut irqs_off = atomic.irqs_off();
+        let _mapped = try_kmap(&mut irqs_off, &page).unwrap();
+    });
+}

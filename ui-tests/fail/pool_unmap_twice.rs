@@ -1,0 +1,14 @@
+//! A page is unmapped twice: the second time, the entry is somebody else's.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let (mut mapped, _task) = kmap(task, &mut page).unwrap();
+        mapped.fill(0);
+        kunmap(mapped);
+        kunmap(mapped);
+    });
+}

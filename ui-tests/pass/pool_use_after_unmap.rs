@@ -1,0 +1,14 @@
+//! Bytes are read before `kunmap`.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let (mut mapped, _task) = kmap(task, &mut page).unwrap();
+        mapped.fill(0);
+        assert_eq!(mapped[0], 0);
+        kunmap(mapped);
+    });
+}
