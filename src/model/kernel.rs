@@ -23,14 +23,14 @@ use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
 /// How many CPUs a machine can have.
 pub(super) const CPUS: usize = U8::USIZE;
 
+/// Says which types a kernel is of, and has nothing of them.
+pub(super) type Names<T> = PhantomData<fn() -> T>;
+
 /// A kernel that runs on a [`Machine`](super::Machine): what code under test names where it names its kernel.
 ///
 /// `P` is the paging mode, `T` the set of slot types, `FORCE_MAP` is [`Kernel::FORCE_MAP`], and `E` [`PoolKernel::PoolEntries`].
 #[derive(Debug)]
-pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false, E = U4>(
-    Infallible,
-    PhantomData<fn() -> (P, T, E)>,
-);
+pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false, E = U4>(Infallible, Names<(P, T, E)>);
 
 // SAFETY: the checklist. The window: the model watches these tables, whose addresses nobody else has; a read-only page is one on the
 // host; frames beyond the paging mode's numbers do not exist. The CPU: a thread is one CPU at a time, and nobody else is that one;
