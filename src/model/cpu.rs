@@ -190,7 +190,7 @@ pub(super) fn wait(until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
             if interleave::is_alone() {
                 machine.doze(wakes);
             }
-            interleave::sleep(|| until());
+            interleave::sleep(until);
             step_after(|| (), |_| ());
             if began.elapsed().as_secs() > PATIENCE {
                 let lost = if until() { ", and what it waits for has come: a wake was lost" } else { "" };
