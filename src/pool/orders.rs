@@ -284,15 +284,6 @@ fn hits_against_sweeps() {
 }
 
 #[test]
-fn a_page_becomes_another_between_two_looks() {
-    in_many_orders([
-        |task| (0..2).for_each(|_| visit(task, 0)),
-        |task| (1..4).for_each(|number| drop(kmap(task, frame(number)).expect("nobody gives up"))),
-        |_| (),
-    ]);
-}
-
-#[test]
 fn a_hand_over_against_a_revival() {
     in_many_orders([
         |task| (0..3).for_each(|_| visit(task, 0)),
