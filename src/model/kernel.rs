@@ -20,17 +20,17 @@ use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
 use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
 
+/// What a machine and its kernel depend on, and have none of.
+pub(super) type Parameters<P, T, E> = PhantomData<fn() -> (P, T, E)>;
+
 /// How many CPUs a machine can have.
 pub(super) const CPUS: usize = U8::USIZE;
-
-/// Says which types a kernel is of, and has nothing of them.
-pub(super) type Names<T> = PhantomData<fn() -> T>;
 
 /// A kernel that runs on a [`Machine`](super::Machine): what code under test names where it names its kernel.
 ///
 /// `P` is the paging mode, `T` the set of slot types, `FORCE_MAP` is [`Kernel::FORCE_MAP`], and `E` [`PoolKernel::PoolEntries`].
 #[derive(Debug)]
-pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false, E = U4>(Infallible, Names<(P, T, E)>);
+pub struct ModelKernel<P = Pae, T = linux::Set, const FORCE_MAP: bool = false, E = U4>(Infallible, Parameters<P, T, E>);
 
 // SAFETY: the checklist. The window: the model watches these tables, whose addresses nobody else has; a read-only page is one on the
 // host; frames beyond the paging mode's numbers do not exist. The CPU: a thread is one CPU at a time, and nobody else is that one;

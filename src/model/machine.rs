@@ -21,7 +21,7 @@ use typenum::{U4, Unsigned};
 
 use super::cpu::{Cpu, Pending};
 use super::fault::{self, Fault};
-use super::kernel::{CPUS, ModelKernel, Names};
+use super::kernel::{CPUS, ModelKernel, Parameters};
 use super::layout;
 use super::memory::{Frame, Memory, Zone};
 use super::mmu::{self, Owner, Stale};
@@ -67,7 +67,7 @@ impl Default for Config {
 /// ([`PoolKernel::PoolEntries`]).
 pub struct Machine<P: Paging = Pae, T: KmTypes = linux::Set, const FORCE_MAP: bool = false, E: PoolSize = U4> {
     inner: Arc<Inner>,
-    kernel: Names<(P, T, E)>,
+    kernel: Parameters<P, T, E>,
 }
 
 /// What frames keep alive, too.

@@ -36,6 +36,7 @@ struct World {
     remembered: RefCell<[[Option<u64>; ENTRIES]; CPUS]>,
     interrupts_off: [AtomicBool; CPUS],
     signals: [AtomicBool; CPUS],
+    has_visited: AtomicBool,
     sleepers: Mutex<()>,
     woken: Condvar,
 }
@@ -228,6 +229,7 @@ fn in_orders(scheduler: impl Scheduler + 'static, cpus: Threads) {
             remembered: RefCell::default(),
             interrupts_off: off(),
             signals: off(),
+            has_visited: AtomicBool::new(false),
             sleepers: Mutex::new(()),
             woken: Condvar::new(),
         }));
@@ -290,15 +292,29 @@ fn a_hand_over_against_a_revival() {
     ]);
 }
 
+/// The first CPU ends one of its mappings, and the other one only when the second CPU has got that entry: it must not depend on a
+/// second chance.
 #[test]
 fn a_hand_over_against_a_sweep() {
     in_many_orders([
         |task| {
-            let (guards, _) = kmap_all(task, [frame(0), frame(1)]).expect("nobody gives up");
-            look(&guards);
+            let ([one, other], _) = kmap_all(task, [frame(0), frame(1)]).expect("nobody gives up");
+            drop(one);
+            while !world().has_visited.load(SeqCst) {
+                thread::yield_now();
+            }
+            look(&[other]);
         },
-        |task| visit(task, 2),
-        |task| flush_unused::<K, _>(task),
+        |task| {
+            visit(task, 2);
+            world().has_visited.store(true, SeqCst);
+        },
+        |task| {
+            while !world().has_visited.load(SeqCst) {
+                flush_unused::<K, _>(task);
+                thread::yield_now();
+            }
+        },
     ]);
 }
 
@@ -308,6 +324,28 @@ fn all_at_once_against_one() {
         |task| (0..2).for_each(|_| visit_pair(task, [0, 1])),
         |task| (0..2).for_each(|_| visit_pair(task, [1, 2])),
         |task| [0, 3].into_iter().for_each(|number| visit(task, number)),
+    ]);
+}
+
+/// As many idle entries as there are come and go while others stand in the queue.
+#[test]
+fn all_share_one_page() {
+    in_many_orders([
+        |task| {
+            (0..2).for_each(|_| visit(task, 0));
+            visit(task, 9);
+            visit_pair(task, [0, 9]);
+        },
+        |task| {
+            (0..2).for_each(|_| visit(task, 1));
+            visit(task, 9);
+            visit_pair(task, [1, 9]);
+        },
+        |task| {
+            (0..2).for_each(|_| visit(task, 2));
+            visit(task, 9);
+            visit_pair(task, [2, 9]);
+        },
     ]);
 }
 
