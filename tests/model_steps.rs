@@ -34,6 +34,7 @@ in_each_mode!(
     a_softirq_and_a_task_with_softirqs_off_share_a_slot,
     nested_handlers_share_a_slot,
     steps_are_what_is_asked_of_the_processor,
+    a_handler_comes_once_at_the_step_that_is_asked_for,
 );
 
 /// The bytes that each writes to its own page.
@@ -270,4 +271,43 @@ fn steps_are_what_is_asked_of_the_processor<P: Paging>() {
         assert_eq!(steps, loads + stores + invlpg + barriers + 2, "and preemption off and on");
         assert_eq!(came, steps + 2, "before each, after the last, and once to count them");
     });
+}
+
+/// Before the step itself, or where interrupts are on again; or not at all.
+fn a_handler_comes_once_at_the_step_that_is_asked_for<P: Paging>() {
+    let machine = machine::<P>();
+    let cpu = machine.cpu(0);
+    let page = machine.alloc(Zone::High);
+    cpu.task(|task| {
+        let mut atomic = task.atomic();
+        let mut slots = atomic.slots();
+        for at in 0..2 {
+            let (came, mapped) = (Cell::new(0), Cell::new(Counts::default()));
+            let operation = || mapped.set(cpu.count(|| drop(kmap_atomic(slots.source.reborrow(), &page))).1);
+            assert!(cpu.nmi_at(
+                at,
+                |nmi| came.set(came.get() + cpu.count(|| drop(kmap_atomic(nmi.slots().trace, &page))).1.stores),
+                operation
+            ));
+            assert_eq!(
+                (came.get(), mapped.get().stores),
+                (2 * words_per_entry::<P>(), 4 * words_per_entry::<P>()),
+                "within"
+            );
+        }
+        let (came, off) = (Cell::new(false), Cell::new(false));
+        assert!(cpu.interrupt_at(
+            0,
+            |_| came.set(true),
+            || {
+                drop(slots.deeper.irqs_off());
+                off.set(came.get());
+            },
+        ));
+        assert!(off.get(), "as soon as interrupts are on");
+        let irqs_off = slots.deeper.irqs_off();
+        assert!(!cpu.softirq_at(usize::MAX, |_| unreachable!("interrupts are off"), || ()));
+        drop(irqs_off);
+    });
+    check(&machine);
 }

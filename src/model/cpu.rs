@@ -626,6 +626,43 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Cpu<'m, P, T
         self.everywhere(Kind::BottomHalf, &mut || unsafe { Softirq::enter(&mut handler) }, operation)
     }
 
+    /// Runs `operation` once, and interrupts it before its step `at`, counted from 0 as [`interrupt_everywhere`](Self::interrupt_everywhere)
+    /// does, or as soon afterwards as interrupts are on; at its end, if it has fewer steps. Returns whether that came to be.
+    ///
+    /// # Panics
+    /// Unless this thread is the CPU. If the operation is within another one that still waits to be interrupted so.
+    pub fn interrupt_at(
+        self,
+        at: usize,
+        mut handler: impl FnMut(&mut HardIrq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnOnce(),
+    ) -> bool {
+        // SAFETY: I1: `serve` turned interrupts off, and they were on.
+        self.inject(Kind::Maskable, at, &mut || unsafe { HardIrq::enter(&mut handler) }, operation).1
+    }
+
+    /// As [`interrupt_at`](Self::interrupt_at), with a non-maskable interrupt.
+    pub fn nmi_at(
+        self,
+        at: usize,
+        mut handler: impl FnMut(&mut Nmi<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnOnce(),
+    ) -> bool {
+        // SAFETY: I1: `allows` looked that no other is served.
+        self.inject(Kind::NonMaskable, at, &mut || unsafe { Nmi::enter(&mut handler) }, operation).1
+    }
+
+    /// As [`interrupt_at`](Self::interrupt_at), with a softirq.
+    pub fn softirq_at(
+        self,
+        at: usize,
+        mut handler: impl FnMut(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP>>),
+        operation: impl FnOnce(),
+    ) -> bool {
+        // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
+        self.inject(Kind::BottomHalf, at, &mut || unsafe { Softirq::enter(&mut handler) }, operation).1
+    }
+
     fn everywhere(self, kind: Kind, handler: &mut dyn FnMut(), mut operation: impl FnMut()) -> usize {
         /// Says where it was, if there is a panic.
         struct At(usize);
