@@ -293,10 +293,51 @@ impl<K: Kernel> Window<K> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_kernel::{FIXMAP_BASE, SLOTS, TestKernel, page};
+    use crate::test_kernel::{FIXMAP_BASE, OfSize, SLOTS, TestKernel, page};
     use std::boxed::Box;
+    use typenum::NonZero;
+    use typenum::consts::{U2, U40, U170, U171, U512, U513};
 
     type W = Window<TestKernel<false>>;
+
+    crate::km_types! {
+        mod one {
+            atomic { only: Only }
+        }
+    }
+
+    /// Whether a window for so many CPUs can be made.
+    fn fits<T: KmTypes, C: Unsigned + NonZero + 'static, const BASE: usize, const TABLES: usize>() -> bool {
+        std::panic::catch_unwind(|| drop(Fixmap::new::<OfSize<T, C, BASE, TABLES>>())).is_ok()
+    }
+
+    #[test]
+    fn a_window_is_full_when_its_last_entry_is_in_use() {
+        if debug::ON {
+            assert!(fits::<one::Set, U170, FIXMAP_BASE, 1>());
+            assert!(!fits::<one::Set, U171, FIXMAP_BASE, 1>());
+        } else {
+            assert!(fits::<one::Set, U512, FIXMAP_BASE, 1>());
+            assert!(!fits::<one::Set, U513, FIXMAP_BASE, 1>());
+        }
+        assert!(!fits::<crate::linux::Set, U40, FIXMAP_BASE, 1>());
+        assert!(fits::<crate::linux::Set, U40, FIXMAP_BASE, 3>());
+    }
+
+    #[test]
+    fn a_window_begins_where_a_table_does_and_ends_with_memory_at_the_latest() {
+        const LAST: usize = 0_usize.wrapping_sub(2 << 20);
+        assert!(fits::<one::Set, U2, LAST, 1>());
+        assert!(!fits::<one::Set, U2, LAST, 2>());
+        assert!(!fits::<one::Set, U2, { FIXMAP_BASE + PAGE_SIZE }, 1>());
+        assert!(!fits::<one::Set, U2, { FIXMAP_BASE + (1 << 20) }, 1>());
+    }
+
+    #[test]
+    fn a_table_is_a_page() {
+        assert_eq!(size_of::<PageTable>(), PAGE_SIZE);
+        assert_eq!(size_of::<CpuFixmap<3>>(), 3 * PAGE_SIZE);
+    }
 
     #[test]
     fn the_kernel_can_bring_its_own_tables() {

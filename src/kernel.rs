@@ -240,3 +240,19 @@ pub unsafe trait PoolKernel: Kernel {
 /// A thread is not to wait any longer: of [`PoolKernel::wait`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GaveUp;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux;
+    use crate::test_kernel::{FIXMAP_BASE, OfSize};
+    use typenum::U1;
+
+    #[test]
+    #[should_panic = "slot User0 at src/kernel.rs"]
+    fn a_report_is_a_panic_unless_the_kernel_does_something_else_with_it() {
+        let caller = core::panic::Location::caller();
+        let report = Report::NoSuchCpu { slot: "User0", cpu: 1, cpus: 1, caller };
+        OfSize::<linux::Set, U1, FIXMAP_BASE, 1>::report(&report);
+    }
+}

@@ -436,6 +436,8 @@ mod tests {
         assert_eq!(error.to_string(), "page frame number 0x1000000 does not fit the 24 bits of this processor");
         let error = Pfn::<Pae>::within(0x1_0000_0000, 52).unwrap_err();
         assert_eq!(error.to_string(), "page frame number 0x100000000 does not fit the 32 bits of this paging mode");
+        let error = Pfn::<Pae>::within(0x1_0000_0000, 44).unwrap_err();
+        assert!(error.to_string().ends_with("of this paging mode"), "the mode is no larger than the processor");
         assert!(Pfn::<Pae>::within(1, 0).is_err());
     }
 

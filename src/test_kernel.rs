@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::string::{String, ToString};
 use std::vec::Vec;
 
-use typenum::{U2, U4};
+use typenum::{NonZero, U2, U4, Unsigned};
 
 use crate::debug::{Report, State};
 use crate::fixmap::{CpuFixmap, FixmapTables};
@@ -236,5 +236,40 @@ unsafe impl<const FORCE_MAP: bool> PoolKernel for TestKernel<FORCE_MAP> {
 
     fn now() -> u64 {
         7 * WOKEN.get() as u64
+    }
+}
+
+/// A kernel of which there is only the size.
+pub(crate) struct OfSize<T, C, const BASE: usize, const TABLES: usize>(PhantomData<(T, C)>);
+
+// SAFETY: nothing is ever mapped.
+unsafe impl<T: KmTypes, C: Unsigned + NonZero + 'static, const BASE: usize, const TABLES: usize> Kernel
+    for OfSize<T, C, BASE, TABLES>
+{
+    type Paging = Pae;
+    type KmTypes = T;
+    type Cpus = C;
+    type Machine = Recorder;
+    type Fixmap = Fixmap<TABLES>;
+
+    const FIXMAP_BASE: usize = BASE;
+
+    fn fixmap() -> &'static Fixmap<TABLES> {
+        unreachable!()
+    }
+    fn cpu() -> usize {
+        unreachable!()
+    }
+    fn preempt_disable() {}
+    unsafe fn preempt_enable() {}
+    fn irq_save() -> bool {
+        unreachable!()
+    }
+    unsafe fn irq_restore(_: bool) {}
+    fn no_execute() -> bool {
+        unreachable!()
+    }
+    fn direct_map(_: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
+        unreachable!()
     }
 }
