@@ -308,7 +308,7 @@ mod tests {
 
     /// Whether a window for so many CPUs can be made.
     fn fits<T: KmTypes, C: Unsigned + NonZero + 'static, const BASE: usize, const TABLES: usize>() -> bool {
-        std::panic::catch_unwind(|| drop(Fixmap::new::<OfSize<T, C, BASE, TABLES>>())).is_ok()
+        std::panic::catch_unwind(|| _ = Fixmap::new::<OfSize<T, C, BASE, TABLES>>()).is_ok()
     }
 
     #[test]

@@ -137,13 +137,16 @@ struct Nowhere;
 
 impl<P: Paging> Deeper<P> for Nowhere {}
 
+/// What is mapped in each slot of a CPU, and whether it may be written.
+type Slots<P> = [Option<(Pfn<P>, bool)>; SLOTS];
+
 /// A machine, its pages, and the account.
 pub struct World<'d, P: Paging> {
     pages: Vec<TestPage<P>>,
     cpu: Cell<usize>,
     account: Cell<Account>,
     /// What each slot of each CPU maps: the frame, and whether it may be written.
-    slots: RefCell<Vec<[Option<(Pfn<P>, bool)>; SLOTS]>>,
+    slots: RefCell<Vec<Slots<P>>>,
     /// The address of each slot of each CPU.
     addresses: Vec<Vec<usize>>,
     asked: Cell<Counts>,
