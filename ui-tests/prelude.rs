@@ -110,7 +110,7 @@ pub fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
 pub fn thread<R>(f: impl FnOnce(&mut Task<'_>) -> R) -> R {
     // SAFETY: all frames are lowmem, so the pool is never used. The one thread of a passing case.
     unsafe {
-        POOL.start();
+        POOL.start::<MyKernel>();
         highmem::Task::enter(f)
     }
 }

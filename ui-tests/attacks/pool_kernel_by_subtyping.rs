@@ -15,8 +15,8 @@ fn main() {
     let page = frame(0);
     // SAFETY: the one thread of each kernel; all frames are lowmem, so the pools are never used.
     unsafe {
-        Host::pool().start();
-        Guest::pool().start();
+        Host::pool().start::<Host>();
+        Guest::pool().start::<Guest>();
         highmem::Task::<Host>::enter(|host| {
             highmem::Task::<Guest>::enter(|guest| {
                 end(kmap(guest, &page).unwrap().0);

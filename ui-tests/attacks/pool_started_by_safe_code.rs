@@ -5,5 +5,5 @@ use prelude::*;
 
 fn main() {
     let _ = MyKernel::pool();
-    MyKernel::pool().start(); // attack
+    MyKernel::pool().start::<MyKernel>(); // attack
 }
