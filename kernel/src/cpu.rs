@@ -247,8 +247,8 @@ pub(crate) fn preempt_disable() {
 /// Stops the machine. The count stays as it is.
 #[cold]
 #[inline(never)]
-fn too_many_reasons() -> ! {
-    panic!("preemption is off for too many reasons: contexts were forgotten")
+pub(crate) fn too_many_reasons() -> ! {
+    panic!("preemption or interrupts are off for too many reasons: contexts were forgotten")
 }
 
 /// One less reason not to switch to another thread. With the last one gone, switches if one is due.

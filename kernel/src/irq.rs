@@ -53,8 +53,7 @@ pub(crate) fn save() -> bool {
     if reasons == 0 {
         cpu.irqs_were_on.store(were_on, Relaxed);
     }
-    // Nobody gives up so many reasons again: contexts were forgotten.
-    let reasons = reasons.checked_add(1).expect("interrupts turned off without end");
+    let Some(reasons) = reasons.checked_add(1) else { cpu::too_many_reasons() };
     cpu.irqs_off.store(reasons, Relaxed);
     were_on
 }

@@ -54,7 +54,7 @@ fn threads_tests(task: &mut Task<'_>) {
         (
             "contexts_forgotten_without_end_stop_the_machine",
             contexts_forgotten_without_end_stop_the_machine,
-            "preemption is off for too many reasons: contexts were forgotten",
+            "preemption or interrupts are off for too many reasons: contexts were forgotten",
         ),
     )
 }
