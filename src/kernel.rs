@@ -6,6 +6,7 @@ use core::ptr::NonNull;
 use typenum::{NonZero, Unsigned};
 
 use crate::context::MaySleep;
+use crate::copy;
 use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
 use crate::machine::Machine;
@@ -54,6 +55,7 @@ use crate::tlb::{self, Translations};
 /// Lowmem
 /// - [ ] [`direct_map`](Self::direct_map) gives an address only for frames that are mapped there, as ordinary writable memory,
 ///   for good, and outside of the window.
+/// - [ ] [`copy_mc`](Self::copy_mc), where it is implemented, copies as it says.
 pub unsafe trait Kernel: Sized + 'static {
     /// The paging mode that the kernel runs in.
     type Paging: Paging;
@@ -146,6 +148,21 @@ pub unsafe trait Kernel: Sized + 'static {
                 "translations are tagged with PCIDs: implement `Kernel::forget_in_other_spaces`"
             );
         }
+    }
+
+    /// Copies `len` bytes out of memory that may be broken, and gives how many at the end it has not copied: those from the first on whose
+    /// access was a machine check. Linux: `copy_mc_to_kernel()`.
+    ///
+    /// The one that is provided copies all, as the processor's handler for machine checks lets it.
+    ///
+    /// # Safety
+    /// The caller says that `from` is readable and `to` writable for `len` bytes, that they do not overlap, and that nobody has a Rust
+    /// reference that the copy contradicts. An implementation writes no more than that, and not to `from`.
+    #[inline]
+    unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { copy::copy(to, from, len) };
+        0
     }
 
     /// What the kernel's own accounts say about the code that runs now: asked at each mapping with the feature `debug`, to catch

@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod atomic;
 pub mod context;
+mod copy;
 pub mod debug;
 pub mod fixmap;
 #[doc = include_str!("../docs/invariants.md")]
@@ -19,6 +20,7 @@ pub mod model;
 compile_error!(
     "the feature `model` of highmem is for unit tests on a host with 64-bit Linux on x86: leave it out elsewhere"
 );
+pub mod ops;
 pub mod page;
 pub mod paging;
 pub mod pool;
@@ -40,6 +42,10 @@ pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
 pub use kernel::{Kernel, PoolKernel};
+pub use ops::{
+    clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage, copy_mc_user_highpage, copy_user_highpage,
+    memcpy_from_page, memcpy_page, memcpy_to_page, memset_page, memzero_page, zero_user_segments,
+};
 pub use page::{DeviceFrame, Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;
 pub use pool::{Kmap, Pool, flush_unused, kmap, kmap_all, kmap_pair, kunmap, page_address, try_kmap};

@@ -187,9 +187,32 @@ impl Referenced for ReadOnly {}
 pub trait ReferencedMut: Referenced {}
 impl ReferencedMut for ReadWrite {}
 
-/// Access by copying only.
+/// Access to memory, in contrast to a device.
 #[diagnostic::on_unimplemented(
-    message = "`read_at` and `write_at` are for memory that others may write",
+    message = "a frame of a device is not memory",
+    label = "this page's access is `{Self}`",
+    note = "map it by `kmap_atomic`, and use the mapping's `load`, `store`, `read_at` and `write_at`"
+)]
+pub trait Memory: Access {}
+impl Memory for ReadWrite {}
+impl Memory for ReadOnly {}
+impl Memory for Volatile {}
+impl Memory for VolatileReadOnly {}
+
+/// Access that can write.
+#[diagnostic::on_unimplemented(
+    message = "this mapping cannot be written",
+    label = "this mapping's access is `{Self}`",
+    note = "a page mapped from `&page` is read only: map `&mut page` to write to it"
+)]
+pub trait Writable: Access {}
+impl Writable for ReadWrite {}
+impl Writable for Volatile {}
+impl Writable for Device {}
+
+/// Access where each load and store counts: others see it, or may have written in between.
+#[diagnostic::on_unimplemented(
+    message = "`load` and `store` are for memory that others may write",
     label = "this mapping's access is `{Self}`",
     note = "these bytes belong to this mapping alone: use it as a `[u8; 4096]`"
 )]
@@ -198,16 +221,6 @@ impl Copied for Volatile {}
 impl Copied for VolatileReadOnly {}
 impl Copied for Device {}
 impl Copied for DeviceReadOnly {}
-
-/// Access by copying, in both directions.
-#[diagnostic::on_unimplemented(
-    message = "this mapping cannot be written",
-    label = "this mapping's access is `{Self}`",
-    note = "a page mapped from `&page` is read only: map `&mut page` to write to it"
-)]
-pub trait CopiedMut: Copied {}
-impl CopiedMut for Volatile {}
-impl CopiedMut for Device {}
 
 /// Something that can be mapped: a page frame, and what its owner may do with it.
 ///

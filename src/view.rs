@@ -11,12 +11,14 @@ use core::convert::Infallible;
 use core::fmt;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
+use core::sync::atomic::{self, Ordering};
 
 use zerocopy::{ConvertError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::atomic::KmapAtomic;
+use crate::copy;
 use crate::kernel::{Kernel, PoolKernel};
-use crate::page::{Copied, CopiedMut, Page, PageBytes, Referenced, ReferencedMut};
+use crate::page::{Access, Copied, Page, PageBytes, Referenced, ReferencedMut, Volatile, Writable};
 use crate::paging::PAGE_SIZE;
 use crate::pool::Kmap;
 use crate::slot::KmType;
@@ -102,38 +104,70 @@ macro_rules! bytes_of {
                     .map_err(|error| ViewError::new(offset, error))
             }
 
-            /// Copies bytes out of memory that others may write: `buffer.len()` bytes from `offset` on.
+            /// Copies bytes out: `buffer.len()` bytes from `offset` on.
             ///
-            /// The copy is a sequence of volatile reads. What others write meanwhile may be in it or not, byte by byte; it never
-            /// changes afterwards. So check the copy, not the page.
+            /// Each byte is read once. What others write meanwhile may be in the copy or not, byte by byte; the copy never changes
+            /// afterwards. So check the copy, not the page.
             ///
             /// # Errors
             /// When it would go past the end of the page; then nothing is copied.
             #[inline]
-            pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), ViewError>
-            where
-                P::Access: Copied,
-            {
+            pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), ViewError> {
                 let page = self.span(offset, buffer.len())?;
-                // SAFETY: I4, I6: these bytes of the page are mapped until `self` is dropped; others may write them, and no
-                // reference to them is made.
-                unsafe { volatile::copy_out(page, buffer) };
+                // SAFETY: I4, I6: these bytes of the page are mapped until `self` is dropped; whoever may write them, no reference to
+                // them is made.
+                unsafe {
+                    if <P::Access as Access>::RAM {
+                        copy::copy(buffer.as_mut_ptr(), page, buffer.len());
+                    } else {
+                        volatile::copy_out(page, buffer);
+                    }
+                }
                 Ok(())
             }
 
-            /// Copies bytes into memory that others may write or read: `data` to `offset` and what follows.
+            /// Copies bytes in: `data` to `offset` and what follows. Each byte is written once.
             ///
             /// # Errors
             /// When it would go past the end of the page; then nothing is copied.
             #[inline]
             pub fn write_at(&mut self, offset: usize, data: &[u8]) -> Result<(), ViewError>
             where
-                P::Access: CopiedMut,
+                P::Access: Writable,
             {
                 let page = self.span(offset, data.len())?;
                 // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
-                unsafe { volatile::copy_in(page, data) };
+                unsafe {
+                    if <P::Access as Access>::RAM {
+                        copy::copy(page, data.as_ptr(), data.len());
+                    } else {
+                        volatile::copy_in(page, data);
+                    }
+                }
                 Ok(())
+            }
+
+            /// A copy of the `T` at `offset`, which need not be aligned. As [`read_at`](Self::read_at): what is checked is what is used.
+            ///
+            /// # Errors
+            /// As [`read_at`](Self::read_at).
+            #[inline]
+            pub fn read_obj<T: FromBytes + IntoBytes>(&self, offset: usize) -> Result<T, ViewError> {
+                let mut value = T::new_zeroed();
+                self.read_at(offset, value.as_mut_bytes())?;
+                Ok(value)
+            }
+
+            /// Copies `value` to `offset`, which need not be aligned.
+            ///
+            /// # Errors
+            /// As [`write_at`](Self::write_at).
+            #[inline]
+            pub fn write_obj<T: IntoBytes + Immutable>(&mut self, offset: usize, value: &T) -> Result<(), ViewError>
+            where
+                P::Access: Writable,
+            {
+                self.write_at(offset, value.as_bytes())
             }
 
             /// Reads the value at `offset` with one access: a register, or a word that others may write.
@@ -157,12 +191,48 @@ macro_rules! bytes_of {
             #[inline]
             pub fn store<W: Scalar>(&mut self, offset: usize, value: W) -> Result<(), ViewError>
             where
-                P::Access: CopiedMut,
+                P::Access: Copied + Writable,
             {
                 let at = self.aligned::<W>(offset)?;
                 // SAFETY: I4, I6: as in `write_at`, and aligned.
                 unsafe { at.write_volatile(value) };
                 Ok(())
+            }
+
+            /// Writes `new` at `offset` if `current` is there, in one step that no other CPU divides: a lock, or a futex, that user space
+            /// has in its memory. A full barrier. Linux: `futex_atomic_cmpxchg_inatomic()`.
+            ///
+            /// Gives what was there: `Ok` of it if that was `current`, and now is `new`.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load); then nothing is accessed.
+            #[inline]
+            pub fn compare_exchange<W: Word>(&mut self, offset: usize, current: W, new: W) -> Result<Result<W, W>, ViewError>
+            where
+                P: Page<Access = Volatile>,
+            {
+                let at = self.aligned::<W>(offset)?;
+                // SAFETY: I4, I6: mapped writable until `self` is dropped, and aligned; nobody has a reference that is not atomic.
+                Ok(unsafe { W::compare_exchange(at, current, new) })
+            }
+
+            /// Replaces the value at `offset` by what `update` makes of it, and gives what was there before, in one step that no other CPU
+            /// divides. A full barrier. `update` may be asked more than once. Linux: `futex_atomic_op_inuser()`.
+            ///
+            /// # Errors
+            /// As [`load`](Self::load); then nothing is accessed.
+            #[inline]
+            pub fn fetch_update<W: Word>(&mut self, offset: usize, mut update: impl FnMut(W) -> W) -> Result<W, ViewError>
+            where
+                P: Page<Access = Volatile>,
+            {
+                let mut current = self.load(offset)?;
+                loop {
+                    match self.compare_exchange(offset, current, update(current))? {
+                        Ok(before) => return Ok(before),
+                        Err(other) => current = other,
+                    }
+                }
             }
 
             /// The pointer to a `W` at `offset`, if it is aligned and lies within the page.
@@ -176,9 +246,15 @@ macro_rules! bytes_of {
             #[inline]
             fn span(&self, offset: usize, len: usize) -> Result<*mut u8, ViewError> {
                 match offset.checked_add(len) {
-                    Some(end) if end <= PAGE_SIZE => Ok(self.pointer().cast::<u8>().wrapping_add(offset)),
+                    Some(end) if end <= PAGE_SIZE => Ok(self.start().wrapping_add(offset)),
                     _ => Err(ViewError::OutOfBounds { offset }),
                 }
+            }
+
+            /// The pointer to the first byte, good until `self` is dropped.
+            #[inline]
+            pub(crate) fn start(&self) -> *mut u8 {
+                self.pointer().cast()
             }
 
             #[inline]
@@ -249,6 +325,30 @@ macro_rules! scalars {
 scalars! { u8 u16 u32 }
 #[cfg(target_pointer_width = "64")]
 scalars! { u64 }
+
+/// What the processor can exchange in one step that no other CPU divides: `u8`, `u16`, `u32`, and `u64` on 64-bit targets. Sealed.
+pub trait Word: Scalar + PartialEq {
+    /// # Safety
+    /// `at` is mapped writable and aligned, and whoever else accesses it does it by atomic or volatile accesses of this size.
+    #[doc(hidden)]
+    unsafe fn compare_exchange(at: *mut Self, current: Self, new: Self) -> Result<Self, Self>;
+}
+
+macro_rules! words {
+    ($($word:ty: $atomic:ident,)*) => {$(
+        impl Word for $word {
+            #[inline]
+            unsafe fn compare_exchange(at: *mut Self, current: Self, new: Self) -> Result<Self, Self> {
+                // SAFETY: I6: the caller's promise.
+                unsafe { atomic::$atomic::from_ptr(at) }.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+            }
+        }
+    )*};
+}
+
+words! { u8: AtomicU8, u16: AtomicU16, u32: AtomicU32, }
+#[cfg(target_pointer_width = "64")]
+words! { u64: AtomicU64, }
 
 mod sealed {
     pub trait Sealed {}

@@ -1,15 +1,14 @@
-//! Copies between memory that others may write at any time and memory that is ours.
+//! Copies between the memory of a device and memory that is ours.
 //!
-//! In C, `memcpy` from a user page may read a byte twice, and see two values: the length was checked with one and used with
-//! the other. The rule (I6): each byte of shared memory is read or written exactly once, by a volatile access, and never
-//! becomes a Rust reference.
+//! In C, `memcpy` from a device may read a byte twice, or in pieces of any size. The rule (I6): each byte is read or written exactly
+//! once, by a volatile access of a word where the device's side is aligned, and never becomes a Rust reference.
 
 use core::ptr;
 
 /// What one access moves at most.
 type Word = usize;
 
-/// Copies from shared memory: a word at a time where `from` is aligned, a byte at a time at both ends.
+/// Copies from a device: a word at a time where `from` is aligned, a byte at a time at both ends.
 ///
 /// # Safety
 /// `from` and `to.len()` bytes after it are mapped and readable.
@@ -32,7 +31,7 @@ pub(crate) unsafe fn copy_out(from: *const u8, to: &mut [u8]) {
     }
 }
 
-/// Copies to shared memory, as [`copy_out`] does from it.
+/// Copies to a device, as [`copy_out`] does from it.
 ///
 /// # Safety
 /// `to` and `from.len()` bytes after it are mapped and writable.
