@@ -94,8 +94,12 @@ enum CaughtBy {
 }
 
 impl Sabotage {
-    /// What to run, and the test of it that must fail: each alone.
-    pub fn catchers(&self) -> impl Iterator<Item = (Suite, &str)> {
+    /// What to run, on the host or on the bare machine, and the test of it that must fail: each alone.
+    pub fn catchers(&self, on_host: bool) -> impl Iterator<Item = (Suite, &str)> {
+        self.all_catchers().filter(move |(suite, _)| suite.is_on_host() == on_host)
+    }
+
+    fn all_catchers(&self) -> impl Iterator<Item = (Suite, &str)> {
         self.caught_by.all().iter().map(|caught_by| match caught_by {
             CaughtBy::Qemu { qemu, test } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
@@ -144,6 +148,13 @@ pub enum Suite {
     Orders,
     /// Tests on the model, with or without the feature `debug`.
     Model { program: String, debug: bool },
+}
+
+impl Suite {
+    /// Whether it needs no machine of its own.
+    pub fn is_on_host(&self) -> bool {
+        !matches!(self, Self::Guest { .. })
+    }
 }
 
 impl fmt::Display for Suite {
@@ -225,7 +236,7 @@ mod tests {
     /// Who catches the only entry of a list.
     fn catchers(text: &str) -> Vec<(String, String)> {
         let [entry] = &parse(text).unwrap()[..] else { panic!("one entry") };
-        entry.catchers().map(|(suite, test)| (suite.to_string(), test.to_owned())).collect()
+        entry.all_catchers().map(|(suite, test)| (suite.to_string(), test.to_owned())).collect()
     }
 
     #[test]

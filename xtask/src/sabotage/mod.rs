@@ -10,6 +10,8 @@ mod list;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Mutex;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -22,7 +24,7 @@ use crate::test::lines::{Verdict, test_line};
 use crate::test::{Bare, Ledger, ORDERS};
 use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
-use list::Suite;
+use list::{Sabotage, Suite};
 
 /// How long a run may take.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -61,55 +63,71 @@ impl Results {
     }
 }
 
-/// Introduces each bug in turn.
+/// Introduces each bug in turn: those that a test on the host has to notice beside those for a test on the bare machine. The two do not
+/// wait for each other; each has its own copy of the workspace.
 pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
-    let root = &bare.workspace.root;
-    let list = list::read(root)?;
-    let place = bare.workspace.target.join("sabotage");
-    let tree = Tree::new(root, place.join("tree"));
-    tree.sync(None)?;
-    let bench = Bench { bare, workspace: Workspace::open_at(&tree.copy)?, place };
-
+    let list = list::read(&bare.workspace.root)?;
+    let ledger = Mutex::new(ledger);
     say::note("control: the same tests without a bug");
-    let mut suites: BTreeMap<Suite, BTreeSet<&str>> = BTreeMap::new();
-    for entry in &list {
-        for (suite, test) in entry.catchers() {
-            suites.entry(suite).or_default().insert(test);
-        }
-    }
-    for (suite, tests) in &suites {
-        let tests: Vec<&str> = tests.iter().copied().collect();
-        let results = bench.run(suite, &tests)?;
-        for test in tests {
-            if let Err(why) = results.require_success(test) {
-                bail!("control: {suite}: {why}; no bug can be judged before that is mended");
-            }
-        }
-        ledger.pass(&format!("control {suite} passes"));
-    }
-    for entry in &list {
-        for (suite, test) in entry.catchers() {
-            let result = entry.text(root).and_then(|text| {
-                tree.sync(Some((&entry.file, &text)))?;
-                bench.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)
-            });
-            match result {
-                Ok(()) => ledger.pass(&format!("caught  {}: {suite} {test} failed as it must", entry.name)),
-                Err(why) => ledger.fail(&format!("missed  {} ({}): {suite}: {why:#}", entry.name, entry.why)),
-            }
-        }
-    }
-    tree.sync(None)
+    thread::scope(|scope| {
+        let lane = |name: &'static str, on_host: bool| {
+            let (list, ledger) = (&list, &ledger);
+            scope.spawn(move || Bench::new(bare, name)?.run_all(list, on_host, ledger))
+        };
+        let lanes = [lane("host", true), lane("guest", false)];
+        lanes.into_iter().try_for_each(|lane| lane.join().expect("a lane does not panic"))
+    })
 }
 
-/// Where the copy is built and run.
+/// Where a copy of the workspace is built and run.
 struct Bench<'a> {
     bare: &'a Bare<'a>,
+    tree: Tree,
     workspace: Workspace,
     place: PathBuf,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    fn new(bare: &'a Bare, name: &str) -> Result<Self> {
+        let place = bare.workspace.target.join("sabotage").join(name);
+        let tree = Tree::new(&bare.workspace.root, place.join("tree"));
+        tree.sync(None)?;
+        let workspace = Workspace::open_at(&tree.copy)?;
+        Ok(Self { bare, tree, workspace, place })
+    }
+
+    /// Runs the tests on the host, or those on the bare machine: first without a bug, and then each with each bug that it has to notice.
+    fn run_all(&self, list: &[Sabotage], on_host: bool, ledger: &Mutex<&mut Ledger>) -> Result<()> {
+        let ledger = || ledger.lock().expect("nobody panics in between");
+        let mut suites: BTreeMap<Suite, BTreeSet<&str>> = BTreeMap::new();
+        for (suite, test) in list.iter().flat_map(|entry| entry.catchers(on_host)) {
+            suites.entry(suite).or_default().insert(test);
+        }
+        for (suite, tests) in &suites {
+            let tests: Vec<&str> = tests.iter().copied().collect();
+            let results = self.run(suite, &tests)?;
+            for test in tests {
+                if let Err(why) = results.require_success(test) {
+                    bail!("control: {suite}: {why}; no bug can be judged before that is mended");
+                }
+            }
+            ledger().pass(&format!("control {suite} passes"));
+        }
+        for entry in list {
+            for (suite, test) in entry.catchers(on_host) {
+                let result = entry.text(&self.bare.workspace.root).and_then(|text| {
+                    self.tree.sync(Some((&entry.file, &text)))?;
+                    self.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)
+                });
+                match result {
+                    Ok(()) => ledger().pass(&format!("caught  {}: {suite} {test} failed as it must", entry.name)),
+                    Err(why) => ledger().fail(&format!("missed  {} ({}): {suite}: {why:#}", entry.name, entry.why)),
+                }
+            }
+        }
+        self.tree.sync(None)
+    }
+
     fn run(&self, suite: &Suite, tests: &[&str]) -> Result<Results> {
         match suite {
             Suite::Guest { program, build, cpu, cpus, memory } => {
