@@ -35,17 +35,18 @@ pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
             options(nostack, preserves_flags)
         );
     }
-    // SAFETY: as above. The compiler keeps `esi` for itself, so it is exchanged for as long as it takes.
+    // SAFETY: as above. `esi` cannot be an operand, since the compiler may need it: it is exchanged for as long as it takes. The operands
+    // are in registers that are named, since one that the compiler chooses may be `esi`.
     #[cfg(target_arch = "x86")]
     unsafe {
         asm!(
-            "xchg esi, {from}",
+            "xchg esi, eax",
             "rep movsd",
-            "mov ecx, {rest}",
+            "mov ecx, edx",
             "rep movsb",
-            "mov esi, {from}",
-            from = inout(reg) from => _,
-            rest = in(reg) rest,
+            "mov esi, eax",
+            inout("eax") from => _,
+            in("edx") rest,
             inout("ecx") words => _,
             inout("edi") to => _,
             options(nostack, preserves_flags)

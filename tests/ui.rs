@@ -5,6 +5,8 @@
 //!
 //! Each program of `ui-tests/attacks` tries to get around the types in safe code. Its lines that end in `// attack` are the
 //! attempt: without them it must compile and run, with them it must not compile.
+//!
+//! `UI_PART=1/2` looks at the first half of the programs only, for several runs side by side, each with a `CARGO_TARGET_DIR` of its own.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -26,11 +28,21 @@ fn misuse_does_not_compile_and_use_does() {
          ui-tests/RUSTC_VERSION and run with TRYBUILD=overwrite"
     );
 
+    let part = std::env::var("UI_PART").unwrap_or("1/1".to_owned());
+    let (part, parts) = part.split_once('/').expect("UI_PART is a part and the number of parts, such as 1/2");
+    let [part, parts]: [usize; 2] = [part, parts].map(|number| number.parse().expect("UI_PART is two numbers"));
+    assert!((1..=parts).contains(&part), "UI_PART {part}/{parts} is no part");
+
+    let ui_tests = Path::new("ui-tests");
+    let of_this_part = |directory: PathBuf, kind: &str| {
+        let names = names(kind, "rs").into_iter().skip(part - 1).step_by(parts);
+        names.map(move |name| directory.join(format!("{name}.rs")))
+    };
     let cases = trybuild::TestCases::new();
-    cases.pass("ui-tests/pass/*.rs");
-    cases.compile_fail("ui-tests/fail/*.rs");
-    cases.pass(without_the_attacks().join("*.rs"));
-    cases.compile_fail("ui-tests/attacks/*.rs");
+    of_this_part(ui_tests.join("pass"), "pass").for_each(|path| cases.pass(path));
+    of_this_part(ui_tests.join("fail"), "fail").for_each(|path| cases.compile_fail(path));
+    of_this_part(without_the_attacks(), "attacks").for_each(|path| cases.pass(path));
+    of_this_part(ui_tests.join("attacks"), "attacks").for_each(|path| cases.compile_fail(path));
 }
 
 /// Writes the programs of `ui-tests/attacks` without their attacks, and says where.

@@ -17,7 +17,7 @@ use crate::arch::{Arch, Window};
 use crate::process::{self, End, Source};
 use crate::say;
 use crate::setup::Toolchain;
-use crate::workspace::{KERNEL, Program, Workspace};
+use crate::workspace::{KERNEL, Kind, Program, Workspace};
 
 const STD: [&str; 2] = ["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std-features=compiler-builtins-mem"];
 
@@ -26,6 +26,8 @@ const STD: [&str; 2] = ["-Zbuild-std=core,alloc,compiler_builtins", "-Zbuild-std
 pub enum Profile {
     /// Optimised.
     Release,
+    /// Optimised, but not across crates. For the test programs: there are many.
+    NoLto,
     /// With debug assertions and overflow checks.
     Dev,
 }
@@ -35,6 +37,7 @@ impl Profile {
     pub fn name(self) -> &'static str {
         match self {
             Self::Release => "release",
+            Self::NoLto => "no-lto",
             Self::Dev => "dev",
         }
     }
@@ -52,9 +55,17 @@ pub struct Build {
 }
 
 impl Build {
-    /// The usual profile.
-    pub fn release(arch: Arch, window: Window) -> Self {
+    /// For speed.
+    pub const fn release(arch: Arch, window: Window) -> Self {
         Self { arch, window, profile: Profile::Release }
+    }
+
+    /// The usual profile for a program of this kind.
+    pub const fn of(kind: Kind, arch: Arch, window: Window) -> Self {
+        match kind {
+            Kind::Test => Self { arch, window, profile: Profile::NoLto },
+            Kind::Example | Kind::Bench => Self::release(arch, window),
+        }
     }
 
     /// Features of package `kernel`.

@@ -144,9 +144,11 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let programs = workspace.programs()?;
     let program = programs.find(args.name.as_deref().unwrap_or_default())?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
-    let profile = if args.debug { Profile::Dev } else { Profile::Release };
-    let built = Builder::new(&workspace, &toolchain)
-        .build(&[program], Build { arch: args.arch, window: args.window, profile })?;
+    let mut build = Build::of(program.kind, args.arch, args.window);
+    if args.debug {
+        build.profile = Profile::Dev;
+    }
+    let built = Builder::new(&workspace, &toolchain).build(&[program], build)?;
     let Some(elf) = built.get(&program.name) else {
         bail!("{} does not build", program.name);
     };

@@ -11,6 +11,7 @@ use serde::Deserialize;
 use crate::arch::{Arch, Window};
 use crate::bare::Build;
 use crate::qemu::Memory;
+use crate::workspace::Kind;
 
 /// Where the list is.
 const LIST: &str = "kernel/tests/sabotage.toml";
@@ -103,7 +104,7 @@ impl Sabotage {
         self.caught_by.all().iter().map(|caught_by| match caught_by {
             CaughtBy::Qemu { qemu, test } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
-                let build = Build::release(self.arch, self.window);
+                let build = Build::of(Kind::Test, self.arch, self.window);
                 let memory = self.mem.unwrap_or(Memory::of(&cpu));
                 (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.as_str())
             }

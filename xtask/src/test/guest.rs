@@ -30,10 +30,15 @@ struct Row {
 }
 
 impl Row {
-    /// All programs, in the usual build.
-    const fn all(arch: Arch, cpu: &'static str, cpus: usize) -> Self {
-        let build = Build { arch, window: Window::Shared, profile: Profile::Release };
+    /// All test programs, in their usual build.
+    const fn tests(arch: Arch, cpu: &'static str, cpus: usize) -> Self {
+        let build = Build::of(Kind::Test, arch, Window::Shared);
         Self { build, cpu, cpus, memory: None, only: &[], except: &[] }
+    }
+
+    /// All examples, in their usual build.
+    const fn examples(arch: Arch, cpu: &'static str, cpus: usize) -> Self {
+        Self { build: Build::of(Kind::Example, arch, Window::Shared), ..Self::tests(arch, cpu, cpus) }
     }
 
     /// In the profile with debug assertions.
@@ -86,24 +91,24 @@ const OF_THE_SCHEDULER: &[&str] = &["threads", "threads_debug"];
 /// bits; LA57); each mode on one CPU and on four, with the checks of the feature `debug` and without (these are other programs), and
 /// with both layouts of the window; and with memory beyond the 64 GiB of the first processors with PAE.
 const MATRIX: &[Row] = &[
-    Row::all(Arch::NonPae, "pentium", 1),
-    Row::all(Arch::NonPae, "pentium", 4),
-    Row::all(Arch::NonPae, "max", 1).except(OF_THE_SCHEDULER),
-    Row::all(Arch::NonPae, "pentium", 4).cpu_window().only(OF_THE_WINDOW),
-    Row::all(Arch::Pae, "max", 1),
-    Row::all(Arch::Pae, "max", 4),
-    Row::all(Arch::Pae, "pentium3", 1).except(OF_THE_SCHEDULER),
-    Row::all(Arch::Pae, "qemu32,+pse36", 1).except(OF_THE_SCHEDULER),
-    Row::all(Arch::Pae, "max", 1).dev(),
-    Row::all(Arch::Pae, "max", 1).with(Memory::SEVENTY_GIB).only(&["boot", "atomic"]),
-    Row::all(Arch::Pae, "max", 4).cpu_window().only(OF_THE_WINDOW),
-    Row::all(Arch::X86_64, "max,la57=off", 1),
-    Row::all(Arch::X86_64, "max,la57=off", 4),
-    Row::all(Arch::X86_64, "max", 1),
-    Row::all(Arch::X86_64, "max", 4),
-    Row::all(Arch::X86_64, "max", 1).dev(),
-    Row::all(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_THE_WINDOW),
-    Row::all(Arch::X86_64, "max", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::tests(Arch::NonPae, "pentium", 1),
+    Row::tests(Arch::NonPae, "pentium", 4),
+    Row::tests(Arch::NonPae, "max", 1).except(OF_THE_SCHEDULER),
+    Row::tests(Arch::NonPae, "pentium", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::tests(Arch::Pae, "max", 1),
+    Row::tests(Arch::Pae, "max", 4),
+    Row::tests(Arch::Pae, "pentium3", 1).except(OF_THE_SCHEDULER),
+    Row::tests(Arch::Pae, "qemu32,+pse36", 1).except(OF_THE_SCHEDULER),
+    Row::tests(Arch::Pae, "max", 1).dev(),
+    Row::tests(Arch::Pae, "max", 1).with(Memory::SEVENTY_GIB).only(&["boot", "atomic"]),
+    Row::tests(Arch::Pae, "max", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::tests(Arch::X86_64, "max,la57=off", 1),
+    Row::tests(Arch::X86_64, "max,la57=off", 4),
+    Row::tests(Arch::X86_64, "max", 1),
+    Row::tests(Arch::X86_64, "max", 4),
+    Row::tests(Arch::X86_64, "max", 1).dev(),
+    Row::tests(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_THE_WINDOW),
+    Row::tests(Arch::X86_64, "max", 4).cpu_window().only(OF_THE_WINDOW),
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
@@ -111,18 +116,18 @@ const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown"];
 
 /// On what the examples run.
 const EXAMPLE_MATRIX: &[Row] = &[
-    Row::all(Arch::NonPae, "pentium", 1),
-    Row::all(Arch::NonPae, "pentium", 4),
-    Row::all(Arch::NonPae, "pentium", 4).cpu_window().only(OF_ALL_CPUS),
-    Row::all(Arch::Pae, "max", 1),
-    Row::all(Arch::Pae, "max", 4),
-    Row::all(Arch::Pae, "max", 4).cpu_window().only(OF_ALL_CPUS),
-    Row::all(Arch::X86_64, "max,la57=off", 1),
-    Row::all(Arch::X86_64, "max,la57=off", 4),
-    Row::all(Arch::X86_64, "max", 1),
-    Row::all(Arch::X86_64, "max", 4),
-    Row::all(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_ALL_CPUS),
-    Row::all(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::examples(Arch::NonPae, "pentium", 1),
+    Row::examples(Arch::NonPae, "pentium", 4),
+    Row::examples(Arch::NonPae, "pentium", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::examples(Arch::Pae, "max", 1),
+    Row::examples(Arch::Pae, "max", 4),
+    Row::examples(Arch::Pae, "max", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::examples(Arch::X86_64, "max,la57=off", 1),
+    Row::examples(Arch::X86_64, "max,la57=off", 4),
+    Row::examples(Arch::X86_64, "max", 1),
+    Row::examples(Arch::X86_64, "max", 4),
+    Row::examples(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::examples(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS),
 ];
 
 /// The benchmark that is not measured but looked at.

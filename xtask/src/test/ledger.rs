@@ -1,6 +1,10 @@
 //! Counts the results of checks, step by step.
 
+use std::io;
+use std::mem;
 use std::process::Command;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anstream::adapter::strip_str;
@@ -106,15 +110,53 @@ impl Ledger {
     /// Runs a command that prints a line per test, and counts them. Colours go: trybuild always has some.
     pub fn tests(&mut self, what: &str, command: &mut Command) -> Result<()> {
         say::note(what);
-        let (all_before, failed_before) = self.counts();
-        let end = process::stream(command, None, |_, line| {
-            let line = strip_str(line).to_string();
-            say::guest(&line);
-            self.count(what, &line);
+        let counts = self.counts();
+        let end = process::stream(command, None, |_, line| self.hear(what, &strip_str(line).to_string()));
+        self.judge(what, counts, end)
+    }
+
+    /// As [`tests`](Self::tests), for several commands at once. The lines of one test stay together.
+    pub fn tests_side_by_side(&mut self, what: &str, commands: Vec<Command>) -> Result<()> {
+        say::note(&format!("{what}, in {} parts side by side", commands.len()));
+        let (sender, receiver) = mpsc::channel();
+        thread::scope(|scope| {
+            let listen = |mut command: Command| {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    let mut lines = Vec::new();
+                    let end = process::stream(&mut command, None, |_, line| {
+                        let line = strip_str(line).to_string();
+                        if line.starts_with("test ") {
+                            // There is somebody who listens for as long as there is somebody who speaks.
+                            let _ = sender.send(mem::take(&mut lines));
+                        }
+                        lines.push(line);
+                    });
+                    let _ = sender.send(lines);
+                    end
+                })
+            };
+            let parts: Vec<_> = commands.into_iter().map(listen).collect();
+            drop(sender);
+            let counts = self.counts();
+            for line in receiver.into_iter().flatten() {
+                self.hear(what, &line);
+            }
+            parts.into_iter().try_for_each(|part| self.judge(what, counts, part.join().expect("it does not panic")))
         })
-        .with_context(|| format!("cannot run {what}"))?;
+    }
+
+    /// A line of a test program.
+    fn hear(&mut self, what: &str, line: &str) {
+        say::guest(line);
+        self.count(what, line);
+    }
+
+    /// Counts a failure that named no test, or a run without any. `(all, failed)` is what there was before.
+    fn judge(&mut self, what: &str, (all_before, failed_before): (usize, usize), end: io::Result<End>) -> Result<()> {
+        let succeeded =
+            matches!(end.with_context(|| format!("cannot run {what}"))?, End::Exited(status) if status.success());
         let (all, failed) = self.counts();
-        let succeeded = matches!(end, End::Exited(status) if status.success());
         if !succeeded && failed == failed_before {
             self.fail(&format!("{what}: failed without naming a test; its messages are above"));
         } else if succeeded && all == all_before {
@@ -162,6 +204,19 @@ mod tests {
         ledger.begin("step", "made up");
         ledger.tests("sh", &mut shell(script)).unwrap();
         ledger.counts()
+    }
+
+    #[test]
+    fn parts_are_counted_together() {
+        let totals = |scripts: [&str; 2]| {
+            let mut ledger = Ledger::new();
+            ledger.begin("step", "made up");
+            ledger.tests_side_by_side("sh", scripts.map(shell).into()).unwrap();
+            ledger.counts()
+        };
+        assert_eq!(totals(["echo 'test a ... ok'", "echo 'test b ... ok'; echo 'test c ... ok'"]), (3, 0));
+        assert_eq!(totals(["echo 'test a ... ok'", "echo 'test b ... FAILED'; exit 101"]), (2, 1));
+        assert_eq!(totals(["echo 'test a ... ok'", "exit 101"]), (2, 1));
     }
 
     #[test]

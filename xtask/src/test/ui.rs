@@ -17,28 +17,40 @@ use crate::workspace::{LIBRARY, Workspace};
 
 const RECORD: &str = "ui-tests/RUSTC_VERSION";
 
+/// How many runs there are side by side.
+const PARTS: usize = 2;
+
 /// Runs the tests with the compiler that they belong to.
 pub fn run(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     let text = fs::read_to_string(workspace.root.join(RECORD)).with_context(|| format!("cannot read {RECORD}"))?;
     let wanted =
         minor(&text).with_context(|| format!("{RECORD} holds `{}`, which is no version such as 1.95", text.trim()))?;
     let active = version(&mut Command::new(active_rustc()));
-    let mut cargo = if active.as_ref().is_some_and(|active| matches(active, wanted)) {
-        workspace.cargo(&[])
+    let with_that_compiler: Box<dyn Fn() -> Command> = if active.as_ref().is_some_and(|active| matches(active, wanted))
+    {
+        Box::new(|| workspace.cargo(&[]))
     } else {
         let active = active.map_or("unknown".to_owned(), |version| version.to_string());
         say::note(&format!("the messages belong to Rust {}.{}; active is {active}", wanted.0, wanted.1));
         let toolchain = toolchain(wanted, &active)?;
         say::note(&format!("using rustup's toolchain {toolchain}"));
-        let mut rustup = Command::new("rustup");
-        rustup.args(["run", &toolchain, "cargo"]).current_dir(&workspace.root);
-        for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-            rustup.env_remove(variable);
-        }
-        rustup
+        Box::new(move || {
+            let mut rustup = Command::new("rustup");
+            rustup.args(["run", &toolchain, "cargo"]).current_dir(&workspace.root);
+            for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+                rustup.env_remove(variable);
+            }
+            rustup
+        })
     };
-    cargo.args(["test", "-p", LIBRARY, "--test", "ui"]);
-    ledger.tests("cargo test --test ui", cargo.stderr(Stdio::piped()))
+    // The compiler is asked about one program after the other, so that a second processor would have nothing to do.
+    let part = |part: usize| {
+        let mut cargo = with_that_compiler();
+        cargo.args(["test", "-p", LIBRARY, "--test", "ui"]).env("UI_PART", format!("{part}/{PARTS}"));
+        cargo.env("CARGO_TARGET_DIR", workspace.target.join(format!("ui-{part}"))).stderr(Stdio::piped());
+        cargo
+    };
+    ledger.tests_side_by_side("cargo test --test ui", (1..=PARTS).map(part).collect())
 }
 
 /// A toolchain of rustup with the version `wanted`.
