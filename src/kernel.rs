@@ -1,4 +1,5 @@
-//! The kernel's side: the one trait that a kernel implements, and a second one for kernels that want `kmap`, too.
+//! The kernel's side: the one trait that a kernel implements, a second one for kernels that want `kmap`, too, and a third for those that
+//! copy from and to user memory.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -252,6 +253,49 @@ pub unsafe trait PoolKernel: Kernel {
     fn now() -> u64 {
         0
     }
+}
+
+/// What the crate has to know beyond [`Kernel`] of a kernel whose user memory it copies: see the module [`user`](crate::user).
+///
+/// # Safety
+/// The implementer ticks off:
+///
+/// - [ ] The addresses below [`USER_END`](Self::USER_END) are those of user space, or nobody's: nothing of the kernel is there, neither its
+///   direct map nor the window nor the pool.
+/// - [ ] Nobody has a Rust reference into a frame that is mapped there, as with [`SharedFrame`](crate::SharedFrame).
+/// - [ ] Both functions access no user memory but that from the first byte on, up to the last of the `len`, and of the kernel's own memory
+///   only the `len` bytes at the pointer. They write only to where they copy.
+/// - [ ] What they give is how many bytes at the end were not copied, and all before those were: 0 to `len`. Bytes that user space could not
+///   access itself, or not write, are not copied.
+/// - [ ] They come back from each fault in user memory. With [`Faults::NotHandled`] they do not sleep, and the handler of the fault takes
+///   no lock: they can be called in any context.
+pub unsafe trait UserKernel: Kernel {
+    /// The first address behind user memory. Linux: `TASK_SIZE_MAX`.
+    const USER_END: usize;
+
+    /// Copies `len` bytes from user memory, and gives how many of them, at the end, it has not copied. Linux: `raw_copy_from_user()`, with
+    /// page faults as `faults` says.
+    ///
+    /// # Safety
+    /// The caller says that `to` is writable for `len` bytes, and that nobody has a Rust reference that the copy contradicts; that `from`
+    /// and `len` bytes behind it lie below [`USER_END`](Self::USER_END); and with [`Faults::Handled`], that this thread may sleep.
+    unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize;
+
+    /// Copies `len` bytes to user memory, and gives how many of them, at the end, it has not copied. Linux: `raw_copy_to_user()`, with page
+    /// faults as `faults` says.
+    ///
+    /// # Safety
+    /// As [`copy_from_user`](Self::copy_from_user): `from` is readable, and `to` is the address in user memory.
+    unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize;
+}
+
+/// What becomes of a page fault during a copy: of [`UserKernel`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Faults {
+    /// Its handler brings the page in, and may sleep for that. Only if there is nothing to bring in, the copy ends.
+    Handled,
+    /// The first one ends the copy. Linux: `pagefault_disable()`.
+    NotHandled,
 }
 
 /// A thread is not to wait any longer: of [`PoolKernel::wait`].

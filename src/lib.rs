@@ -30,6 +30,7 @@ mod sync;
 #[cfg(test)]
 mod test_kernel;
 pub mod tlb;
+pub mod user;
 pub mod view;
 mod volatile;
 
@@ -41,7 +42,7 @@ pub use zerocopy;
 pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
-pub use kernel::{Kernel, PoolKernel};
+pub use kernel::{Kernel, PoolKernel, UserKernel};
 pub use ops::{
     clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage, copy_mc_user_highpage, copy_user_highpage,
     memcpy_from_page, memcpy_page, memcpy_to_page, memset_page, memzero_page, zero_user_segments,
@@ -51,4 +52,8 @@ pub use paging::PAGE_SIZE;
 pub use pool::{Kmap, Pool, flush_unused, kmap, kmap_all, kmap_pair, kunmap, page_address, try_kmap};
 pub use selftest::selftest;
 pub use slot::{KmType, KmTypes, Slot, linux};
+pub use user::{
+    UserSlice, copy_from_user, copy_from_user_inatomic, copy_page_from_user, copy_page_to_user, copy_to_user,
+    copy_to_user_inatomic, get_user, put_user,
+};
 pub use view::ViewError;

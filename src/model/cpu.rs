@@ -166,10 +166,18 @@ pub(super) fn irq_restore(were_on: bool) {
 }
 
 /// The machine that this thread is a CPU of.
-fn machine<'a>() -> &'a Inner {
+pub(super) fn machine<'a>() -> &'a Inner {
     // SAFETY: `Occupied` set it to the machine that it borrows, and resets it; callers use it while they are that CPU.
     let inner = HERE.with(|here| unsafe { here.inner.get().as_ref() });
     inner.expect("this thread is no CPU: contexts are entered by `machine.cpu(n).task(..)` and the like")
+}
+
+/// Panics where nobody may sleep.
+pub(super) fn assert_may_sleep(what: &str) {
+    let state = state();
+    let may_sleep =
+        state.serving == Serving::Thread && !(state.preemption_off || state.softirqs_off || state.interrupts_off);
+    assert!(may_sleep, "CPU {} {what}, and is {state}: it must not sleep", number());
 }
 
 /// How long somebody sleeps before something must be wrong, in seconds.

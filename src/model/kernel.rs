@@ -11,14 +11,14 @@ use typenum::{U4, U8, Unsigned};
 
 use super::hardware::Hardware;
 use super::pool::{ModelPool, PoolSize};
-use super::{cpu, layout, machine, mmu};
+use super::{cpu, layout, machine, mmu, user};
 use crate::context::MaySleep;
 use crate::debug::{Report, State};
-use crate::kernel::{GaveUp, PoolKernel};
+use crate::kernel::{Faults, GaveUp, PoolKernel, UserKernel};
 use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
-use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
+use crate::{Fixmap, Kernel, PageBytes, Pfn, copy, linux};
 
 /// What a machine and its kernel depend on, and have none of.
 pub(super) type Parameters<P, T, E> = PhantomData<fn() -> (P, T, E)>;
@@ -127,5 +127,25 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> PoolKerne
 
     fn now() -> u64 {
         cpu::steps() as u64
+    }
+}
+
+// SAFETY: the checklist. User memory has no addresses in the process; what belongs to the model is behind it. Its bytes belong to the model
+// alone, and a copy comes back from a page that is not there. It takes locks that nobody holds over a step.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> UserKernel for ModelKernel<P, T, FORCE_MAP, E> {
+    const USER_END: usize = if P::LONG_MODE { layout::BASE } else { 0xc000_0000 };
+
+    unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize {
+        user::copy((from, len), false, faults, |part, at| {
+            // SAFETY: the caller's promise: within the `len` bytes.
+            unsafe { copy::copy(to.add(at), part.as_ptr(), part.len()) };
+        })
+    }
+
+    unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize {
+        user::copy((to, len), true, faults, |part, at| {
+            // SAFETY: the caller's promise: within the `len` bytes.
+            unsafe { copy::copy(part.as_mut_ptr(), from.add(at), part.len()) };
+        })
     }
 }

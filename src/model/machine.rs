@@ -27,6 +27,7 @@ use super::memory::{Frame, Memory, Zone};
 use super::mmu::{self, Owner, Stale};
 use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
+use super::user::{Process, UserMemory};
 use crate::fixmap::slots_of_cpu;
 use crate::kernel::PoolKernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Pae, Paging};
@@ -77,6 +78,7 @@ pub(super) struct Inner {
     occupied: Vec<AtomicU8>,
     pending: Vec<Mutex<VecDeque<Pending>>>,
     signals: Vec<AtomicBool>,
+    process: Mutex<Process>,
     /// How often somebody has woken those who wait.
     wakes: Mutex<u64>,
     woken: Condvar,
@@ -190,7 +192,7 @@ impl Inner {
         let pending = (0..config.cpus).map(|_| Mutex::default()).collect();
         let signals = (0..config.cpus).map(|_| AtomicBool::new(false)).collect();
         let (wakes, woken) = (Mutex::new(0), Condvar::new());
-        Self { memory, lowmem: low, occupied, pending, signals, wakes, woken }
+        Self { memory, lowmem: low, occupied, pending, signals, process: Mutex::default(), wakes, woken }
     }
 
     pub(super) fn cpus(&self) -> usize {
@@ -215,6 +217,11 @@ impl Inner {
 
     pub(super) fn vacate(&self, cpu: usize) {
         self.occupied[cpu].store(NOBODY, Release);
+    }
+
+    /// The process that runs.
+    pub(super) fn process(&self) -> MutexGuard<'_, Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn wakes(&self) -> MutexGuard<'_, u64> {
@@ -379,6 +386,11 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Machine<P, T, FO
     /// If the frame is not a [`SharedFrame`](super::SharedFrame): nobody writes to others' frames. If the bytes go over its end.
     pub fn poke(&self, pfn: Pfn<P>, at: usize, bytes: &[u8]) {
         self.inner.memory.poke(pfn.number(), at, bytes);
+    }
+
+    /// The memory of the process that runs.
+    pub fn user(&self) -> UserMemory<'_> {
+        UserMemory::new(&self.inner)
     }
 
     /// One of the pages that all CPUs see: its address, and its entry, which maps nothing at first. For tests of what all CPUs have

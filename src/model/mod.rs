@@ -87,6 +87,12 @@
 //! });
 //! ```
 //!
+//! # User memory
+//!
+//! [`ModelKernel`] is a [`UserKernel`](crate::UserKernel), too: a test says which pages a process has ([`Machine::user`]), whether they are
+//! there, come when a fault is handled, or go away again at once; and afterwards what is in them, and how many faults there were. A copy
+//! that may sleep, in a place that may not, is a panic, even if everything is there.
+//!
 //! # What is not modelled
 //!
 //! - Caches, write buffers, and the order in which another CPU sees stores. CPUs are threads of the host, so data of theirs is ordered
@@ -99,6 +105,7 @@
 //!   tables, and accessed and dirty bits are not there.
 //! - The memory type of a mapping is told by [`Machine::translation`], and has no effect. So is whether it is executable.
 //! - The host does not fault where a system call is given an address of the window: it returns `EFAULT`.
+//! - User memory has no addresses in the process, and no frames: it can be copied, and nothing else.
 //! - Devices: a frame that is not memory is a fault. [`Machine::poke`] writes to shared memory as a device does.
 
 mod cpu;
@@ -112,6 +119,7 @@ mod memory;
 mod mmu;
 mod pool;
 mod tlb;
+mod user;
 
 pub use cpu::Cpu;
 pub use fault::{Fault, What};
@@ -124,3 +132,4 @@ pub use mmu::Stale;
 pub(crate) use pool::ModelPool;
 pub use pool::PoolSize;
 pub use tlb::Translation;
+pub use user::{UserFaults, UserMemory, UserPage};

@@ -60,7 +60,7 @@ impl core::error::Error for Error {}
 
 /// Whether `len` bytes from `offset` on are within `size` bytes. None are, at each offset up to the end.
 #[inline]
-fn check(offset: usize, len: usize, size: usize) -> Result<(), Error> {
+pub(crate) fn check(offset: usize, len: usize, size: usize) -> Result<(), Error> {
     match offset.checked_add(len) {
         Some(end) if end <= size => Ok(()),
         _ => Err(Error::OutOfBounds { offset, len, size }),
