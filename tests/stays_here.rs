@@ -8,6 +8,7 @@ use std::ptr::NonNull;
 
 use highmem::context::{AtomicDeeper, SoftirqDeeper};
 use highmem::paging::{NonPae, Pae};
+use highmem::user::{UserReader, UserSlice, UserWriter};
 use highmem::{
     Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, Kmap, KmapAtomic, MaySleep, Nmi,
     Page, PageBytes, Pfn, Pool, PoolKernel, SharedFrame, Slot, Softirq, Task, linux,
@@ -116,6 +117,7 @@ macro_rules! set {
                 $(km::$tokens<'static, K>,)*
             );
             stays_here!(IrqsOff<'static, K>);
+            stays_here!(UserSlice<K>, UserReader<K>, UserWriter<K>);
             const_assert_eq!(size_of::<IrqsOff<'static, K>>(), size_of::<bool>());
             $(
                 stays_here_and_is_empty!(Slot<'static, K, km::$slot>);

@@ -14,12 +14,14 @@ pub use highmem::linux::{BounceRead, Irq0, Irq1, Set, Softirq0, User0, User1};
 pub use highmem::paging::Pae;
 pub use highmem::{
     Atomic, BhOff, DeviceFrame, Fixmap, HardIrq, IrqsOff, Kernel, KmType, Kmap, KmapAtomic, Nmi, Page, PageBytes, Pfn,
-    Pool, PoolKernel, Slot, Softirq, kmap, kmap_all, kmap_atomic, kmap_pair, kunmap, kunmap_atomic, page_address,
-    try_kmap,
+    Pool, PoolKernel, Slot, Softirq, UserKernel, copy_from_user, copy_from_user_inatomic, copy_page_from_user,
+    copy_page_to_user, copy_to_user, copy_to_user_inatomic, get_user, kmap, kmap_all, kmap_atomic, kmap_pair, kunmap,
+    kunmap_atomic, page_address, put_user, try_kmap,
 };
 
 pub type Task<'e> = highmem::Task<'e, MyKernel>;
 pub type MaySleep<'e> = highmem::MaySleep<'e, MyKernel>;
+pub type UserSlice = highmem::UserSlice<MyKernel>;
 pub type Frame = highmem::Frame<Pae>;
 pub type SharedFrame = highmem::SharedFrame<Pae>;
 
@@ -61,6 +63,27 @@ macro_rules! pool_of_a_process {
 }
 pub(crate) use pool_of_a_process;
 
+/// The user memory of such a kernel: a page at 0x1000 that reads as ones, and forgets what is written.
+macro_rules! user_memory_of_a_process {
+    () => {
+        unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, _faults: highmem::kernel::Faults) -> usize {
+            let left = $crate::prelude::beyond_user_memory(from, len);
+            // SAFETY: within the `len` bytes.
+            unsafe { to.write_bytes(1, len - left) };
+            left
+        }
+        unsafe fn copy_to_user(to: usize, _from: *const u8, len: usize, _faults: highmem::kernel::Faults) -> usize {
+            $crate::prelude::beyond_user_memory(to, len)
+        }
+    };
+}
+pub(crate) use user_memory_of_a_process;
+
+/// How many bytes at the end are not in the one page of user memory.
+pub fn beyond_user_memory(address: usize, len: usize) -> usize {
+    if (0x1000..0x2000).contains(&address) { len.saturating_sub(0x2000 - address) } else { len }
+}
+
 pub struct MyKernel;
 
 static FIXMAP: Fixmap<1> = Fixmap::new::<MyKernel>();
@@ -98,6 +121,12 @@ unsafe impl PoolKernel for MyKernel {
         &POOL
     }
     pool_of_a_process!();
+}
+
+// SAFETY: no user memory is ever accessed.
+unsafe impl UserKernel for MyKernel {
+    const USER_END: usize = 0xc000_0000;
+    user_memory_of_a_process!();
 }
 
 /// Where the frames are.
@@ -147,11 +176,6 @@ pub fn wait(_task: &mut Task<'_>) {}
 
 /// Waits for an event that does not depend on the pool. May sleep.
 pub fn sleep(_task: &mut MaySleep<'_>) {}
-
-/// Copies from a user address. May fault, and sleep until the page is there.
-pub fn copy_from_user(_task: &mut Task<'_>, to: &mut [u8], _from: usize) {
-    to.fill(1);
-}
 
 /// Puts a value into the queue of another CPU.
 pub fn send_to_another_cpu<T: Send>(_value: T) {}
