@@ -5,7 +5,7 @@
 //!
 //! The rule (I4, I6): bytes are borrowed from the guard, within the page; memory that others may write is copied, once.
 //!
-//! The types say it: the [`Access`](crate::page::Access) of the mapped page decides which of these a guard has.
+//! The types say it: the [`Access`] of the mapped page decides which of these a guard has.
 
 use core::convert::Infallible;
 use core::fmt;
