@@ -7,99 +7,112 @@
 //! instructions do that, they are as fast as it can (SDM vol. 1, 7.3.9.3), and the compiler does not look into them. So memory that is
 //! ours is copied in the same way. Where each access counts, which is at a device, it is done by [`volatile`](crate::volatile).
 
-#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use core::arch::asm;
 
-/// What one step of a string instruction moves.
+/// What a step of a string instruction moves, as long as there are so many bytes.
 type Word = usize;
 
-/// Copies `len` bytes: whole words from the first byte on, and then what is left.
-///
-/// # Safety
-/// `from` is readable and `to` is writable for `len` bytes, they do not overlap, and nobody else has a Rust reference that the copy
-/// contradicts.
-#[inline]
-pub(crate) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
-    let (words, rest) = (len / size_of::<Word>(), len % size_of::<Word>());
-    // SAFETY: reads and writes the words and the rest, which are the `len` bytes. The direction flag is clear on entry to `asm!`.
-    #[cfg(target_arch = "x86_64")]
-    unsafe {
+/// `rep movs`: so many steps of this size, upwards. Advances both pointers.
+#[cfg(target_arch = "x86_64")]
+macro_rules! movs {
+    ($size:literal, $to:ident, $from:ident, $steps:expr) => {
         asm!(
-            "rep movsq",
-            "mov ecx, {rest:e}",
-            "rep movsb",
-            rest = in(reg) rest,
-            inout("rcx") words => _,
-            inout("rdi") to => _,
-            inout("rsi") from => _,
+            concat!("rep movs", $size),
+            inout("rcx") $steps => _,
+            inout("rdi") $to,
+            inout("rsi") $from,
             options(nostack, preserves_flags)
-        );
-    }
-    // SAFETY: as above. `esi` cannot be an operand, since the compiler may need it: it is exchanged for as long as it takes. The operands
-    // are in registers that are named, since one that the compiler chooses may be `esi`.
-    #[cfg(target_arch = "x86")]
-    unsafe {
-        asm!(
-            "xchg esi, eax",
-            "rep movsd",
-            "mov ecx, edx",
-            "rep movsb",
-            "mov esi, eax",
-            inout("eax") from => _,
-            in("edx") rest,
-            inout("ecx") words => _,
-            inout("edi") to => _,
-            options(nostack, preserves_flags)
-        );
-    }
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    for at in 0..words * size_of::<Word>() + rest {
-        // SAFETY: within the `len` bytes.
-        unsafe { to.add(at).write_volatile(from.add(at).read_volatile()) };
-    }
+        )
+    };
 }
 
-/// Writes `byte` to `len` bytes: whole words from the first byte on, and then what is left.
+// The compiler may need `esi` for itself, and does not let it be named: it is exchanged for as long as it takes.
+#[cfg(target_arch = "x86")]
+macro_rules! movs {
+    ($size:literal, $to:ident, $from:ident, $steps:expr) => {
+        asm!(
+            "xchg esi, {from}",
+            concat!("rep movs", $size),
+            "xchg esi, {from}",
+            from = inout(reg) $from,
+            inout("ecx") $steps => _,
+            inout("edi") $to,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// `rep stos`: so many steps of this size, upwards. Advances the pointer.
+#[cfg(target_arch = "x86_64")]
+macro_rules! stos {
+    ($size:literal, $to:ident, $pattern:ident, $steps:expr) => {
+        asm!(
+            concat!("rep stos", $size),
+            inout("rcx") $steps => _,
+            inout("rdi") $to,
+            in("rax") $pattern,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+#[cfg(target_arch = "x86")]
+macro_rules! stos {
+    ($size:literal, $to:ident, $pattern:ident, $steps:expr) => {
+        asm!(
+            concat!("rep stos", $size),
+            inout("ecx") $steps => _,
+            inout("edi") $to,
+            in("eax") $pattern,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// Copies `len` bytes: whole words from the first byte on, upwards, and then what is left.
+///
+/// Two pages that others may write can be one frame, so the two ranges may be the same bytes, at one address or at two, or overlap. If
+/// they are the same, they stay as they are. If they overlap in part, some of the bytes that are copied are copies already.
+///
+/// # Safety
+/// `from` is readable and `to` is writable for `len` bytes, and there is no Rust reference that the copy contradicts: none to bytes that
+/// are written, but for the caller's own, and no exclusive one to bytes that are read.
+#[inline]
+pub(crate) unsafe fn copy(mut to: *mut u8, mut from: *const u8, len: usize) {
+    let (words, rest) = (len / size_of::<Word>(), len % size_of::<Word>());
+    // SAFETY: I6: moves the words and the rest, which are the `len` bytes. The direction flag is clear on entry to `asm!`. If others write
+    // them meanwhile, that is no race between accesses of Rust's: the compiler knows nothing of what is moved here.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        movs!("q", to, from, words);
+        #[cfg(target_arch = "x86")]
+        movs!("d", to, from, words);
+        if rest > 0 {
+            movs!("b", to, from, rest);
+        }
+    }
+    let _ = (to, from);
+}
+
+/// Writes `byte` to `len` bytes: whole words from the first byte on, upwards, and then what is left.
 ///
 /// # Safety
 /// As for [`copy`], for `to`.
 #[inline]
-pub(crate) unsafe fn fill(to: *mut u8, byte: u8, len: usize) {
+pub(crate) unsafe fn fill(mut to: *mut u8, byte: u8, len: usize) {
     let (words, rest) = (len / size_of::<Word>(), len % size_of::<Word>());
     let pattern = Word::from_ne_bytes([byte; size_of::<Word>()]);
-    // SAFETY: writes the words and the rest, which are the `len` bytes. The direction flag is clear on entry to `asm!`.
-    #[cfg(target_arch = "x86_64")]
+    // SAFETY: I6: as in `copy`.
     unsafe {
-        asm!(
-            "rep stosq",
-            "mov ecx, {rest:e}",
-            "rep stosb",
-            rest = in(reg) rest,
-            inout("rcx") words => _,
-            inout("rdi") to => _,
-            in("rax") pattern,
-            options(nostack, preserves_flags)
-        );
+        #[cfg(target_arch = "x86_64")]
+        stos!("q", to, pattern, words);
+        #[cfg(target_arch = "x86")]
+        stos!("d", to, pattern, words);
+        if rest > 0 {
+            stos!("b", to, pattern, rest);
+        }
     }
-    // SAFETY: as above.
-    #[cfg(target_arch = "x86")]
-    unsafe {
-        asm!(
-            "rep stosd",
-            "mov ecx, {rest}",
-            "rep stosb",
-            rest = in(reg) rest,
-            inout("ecx") words => _,
-            inout("edi") to => _,
-            in("eax") pattern,
-            options(nostack, preserves_flags)
-        );
-    }
-    #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-    for at in 0..words * size_of::<Word>() + rest {
-        // SAFETY: within the `len` bytes.
-        unsafe { to.add(at).write_volatile(pattern as u8) };
-    }
+    let _ = to;
 }
 
 #[cfg(test)]

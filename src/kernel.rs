@@ -157,8 +157,9 @@ pub unsafe trait Kernel: Sized + 'static {
     /// The one that is provided copies all, as the processor's handler for machine checks lets it.
     ///
     /// # Safety
-    /// The caller says that `from` is readable and `to` writable for `len` bytes, that they do not overlap, and that nobody has a Rust
-    /// reference that the copy contradicts. An implementation writes no more than that, and not to `from`.
+    /// The caller says that `from` is readable and `to` writable for `len` bytes, and that nobody has a Rust reference that the copy
+    /// contradicts. The bytes may be the same, at one address or at two, if others may write them. An implementation writes to no others
+    /// than those of `to`, makes no references to them, and counts right: each byte before those that it says are left was copied.
     #[inline]
     unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {
         // SAFETY: the caller's promise.

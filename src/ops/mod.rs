@@ -10,15 +10,19 @@
 //! what is written is a page that may be written; and a range that does not fit is an [`Error`], before anything is mapped.
 //!
 //! The argument that is written comes first, as in Linux and as in `memcpy`. A page may be anything that is memory: with
-//! [`SharedFrame`](crate::SharedFrame)s, which others write at the same time, each byte is read once and written once.
+//! [`SharedFrame`](crate::SharedFrame)s, which others write at the same time, each byte is read once and written once. Two of these may be
+//! one frame, as two pages of user space are. A copy of a range to itself leaves it as it is; where the ranges overlap in part, the target
+//! gets bytes of the source range, and which is not specified.
+//!
+//! No bytes at all fit at each offset up to the end of the page, [`PAGE_SIZE`] included.
 
 use core::fmt;
 use core::ops::Range;
-use core::sync::atomic::{Ordering, fence};
 
 use crate::atomic::kmap_atomic;
 use crate::copy;
 use crate::kernel::Kernel;
+use crate::machine::Machine;
 use crate::page::{Memory, Page, Writable};
 use crate::paging::PAGE_SIZE;
 use crate::slot::{KmType, Slot};
@@ -58,13 +62,20 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Whether `len` bytes from `offset` on are within `size` bytes. None are, at each offset up to the end.
+/// Whether `len` bytes from `offset` on are within `size` bytes.
 #[inline]
 pub(crate) fn check(offset: usize, len: usize, size: usize) -> Result<(), Error> {
     match offset.checked_add(len) {
         Some(end) if end <= size => Ok(()),
         _ => Err(Error::OutOfBounds { offset, len, size }),
     }
+}
+
+/// Whoever sees a later store of this CPU sees those before, too. Linux: `smp_wmb()`. This processor's stores are seen in order, and those of
+/// a string instruction before later ones (SDM vol. 3, 10.2.4), so it is the compiler that has to be told.
+#[inline]
+fn write_barrier<K: Kernel>() {
+    K::Machine::barrier();
 }
 
 /// Fills a page with zeros. Linux: `clear_highpage()`.
@@ -100,7 +111,7 @@ where
     P: Page<Paging = K::Paging, Access: Memory + Writable>,
 {
     clear_highpage(slot, page);
-    fence(Ordering::Release);
+    write_barrier::<K>();
 }
 
 /// Copies a page to another. Linux: `copy_highpage()`.
@@ -143,11 +154,11 @@ where
     Q: Page<Paging = K::Paging, Access: Memory>,
 {
     copy_highpage(to_slot, to, from_slot, from);
-    fence(Ordering::Release);
+    write_barrier::<K>();
 }
 
-/// As [`copy_highpage`], from memory that may be broken: gives how many bytes at the end were not copied, 0 if the page was whole.
-/// Linux: `copy_mc_highpage()`.
+/// As [`copy_highpage`], from memory that may be broken: gives how many bytes at the end were not copied, 0 if the page was whole. What
+/// the target has there, it had before. Linux: `copy_mc_highpage()`.
 ///
 /// Only a kernel with [`Kernel::copy_mc`] of its own survives broken memory.
 #[inline]
@@ -163,7 +174,8 @@ where
 {
     let from = kmap_atomic(from_slot, from);
     let to = kmap_atomic(to_slot, to);
-    // SAFETY: I4, I6: two whole pages, mapped until the guards are dropped, the first of them writable.
+    // SAFETY: I4, I6: two whole pages, mapped until the guards are dropped, the first of them writable. They are two, or both are memory
+    // that others may write, and one.
     unsafe { K::copy_mc(to.start(), from.start(), PAGE_SIZE) }
 }
 
@@ -180,7 +192,7 @@ where
     Q: Page<Paging = K::Paging, Access: Memory>,
 {
     let left = copy_mc_highpage(to_slot, to, from_slot, from);
-    fence(Ordering::Release);
+    write_barrier::<K>();
     left
 }
 
@@ -209,7 +221,7 @@ where
     let from = kmap_atomic(from_slot, from);
     let to = kmap_atomic(to_slot, to);
     // SAFETY: I4, I6: both within their pages, which are mapped until the guards are dropped, the first of them writable.
-    unsafe { copy::copy(to.start().add(to_offset), from.start().add(from_offset), len) };
+    unsafe { copy::copy(to.start().wrapping_add(to_offset), from.start().wrapping_add(from_offset), len) };
     Ok(())
 }
 
@@ -228,7 +240,7 @@ where
     check(offset, to.len(), PAGE_SIZE)?;
     let from = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped until `from` is dropped.
-    unsafe { copy::copy(to.as_mut_ptr(), from.start().add(offset), to.len()) };
+    unsafe { copy::copy(to.as_mut_ptr(), from.start().wrapping_add(offset), to.len()) };
     Ok(())
 }
 
@@ -247,7 +259,7 @@ where
     check(offset, from.len(), PAGE_SIZE)?;
     let to = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-    unsafe { copy::copy(to.start().add(offset), from.as_ptr(), from.len()) };
+    unsafe { copy::copy(to.start().wrapping_add(offset), from.as_ptr(), from.len()) };
     Ok(())
 }
 
@@ -266,7 +278,7 @@ where
     check(offset, len, PAGE_SIZE)?;
     let to = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-    unsafe { copy::fill(to.start().add(offset), byte, len) };
+    unsafe { copy::fill(to.start().wrapping_add(offset), byte, len) };
     Ok(())
 }
 
@@ -312,7 +324,10 @@ where
     let to = kmap_atomic(slot, page);
     for (start, len) in parts {
         // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-        unsafe { copy::fill(to.start().add(start), 0, len) };
+        unsafe { copy::fill(to.start().wrapping_add(start), 0, len) };
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
