@@ -86,6 +86,13 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Kernel fo
         machine::direct_map(pfn.number())
     }
 
+    unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {
+        let whole = cpu::machine().whole(from.addr(), len);
+        // SAFETY: the caller's promise, for some of the bytes.
+        unsafe { copy::copy(to, from, whole) };
+        len - whole
+    }
+
     fn state() -> Option<State> {
         Some(cpu::state())
     }

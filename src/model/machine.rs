@@ -137,6 +137,12 @@ pub(super) fn direct_map(pfn: usize) -> Option<NonNull<PageBytes>> {
     if pfn < LOWMEM_FRAMES.load(Relaxed) { NonNull::new(ptr::with_exposed_provenance_mut(address)) } else { None }
 }
 
+/// The frame that the direct map has at an address, if it is one of its.
+fn frame_of_direct_map(address: usize) -> Option<usize> {
+    let pfn = address.checked_sub(layout::DIRECT_MAP)? >> PAGE_SHIFT;
+    (pfn < LOWMEM_FRAMES.load(Relaxed)).then_some(pfn)
+}
+
 impl Inner {
     fn new<K: PoolKernel>(config: Config) -> Self
     where
@@ -197,6 +203,22 @@ impl Inner {
 
     pub(super) fn cpus(&self) -> usize {
         self.occupied.len()
+    }
+
+    /// How many of the `len` bytes at an address, which are mapped or in the direct map, come before the first that is broken.
+    pub(super) fn whole(&self, address: usize, len: usize) -> usize {
+        let mut at = 0;
+        while at < len {
+            let (address, offset) = (address + at, (address + at) % PAGE_SIZE);
+            let mapped = || Some(mmu::with(|mmu| mmu.translation(address))?.pfn as usize);
+            let Some(pfn) = frame_of_direct_map(address).or_else(mapped) else { break };
+            let whole = self.memory.whole(pfn);
+            if whole < PAGE_SIZE {
+                return (at + whole.saturating_sub(offset)).min(len);
+            }
+            at += PAGE_SIZE - offset;
+        }
+        len
     }
 
     /// Whether nobody was CPU `cpu`; from now on, a thread is.
@@ -391,6 +413,17 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Machine<P, T, FO
     /// The memory of the process that runs.
     pub fn user(&self) -> UserMemory<'_> {
         UserMemory::new(&self.inner)
+    }
+
+    /// Breaks the memory of a frame, from byte `at` on: [`Kernel::copy_mc`](crate::Kernel::copy_mc) gets no further, as at a machine check.
+    /// It is whole again when it is freed, or broken from [`PAGE_SIZE`] on.
+    ///
+    /// Any other access to a byte that is broken would end a real machine. Here it is not noticed.
+    ///
+    /// # Panics
+    /// If the frame is not in use, or has no such byte.
+    pub fn poison(&self, pfn: Pfn<P>, at: usize) {
+        self.inner.memory.poison(pfn.number(), at);
     }
 
     /// One of the pages that all CPUs see: its address, and its entry, which maps nothing at first. For tests of what all CPUs have

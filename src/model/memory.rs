@@ -40,6 +40,8 @@ enum Use {
 #[derive(Debug)]
 struct Frames {
     used: BTreeMap<usize, Use>,
+    /// Whose memory is broken, and from which byte on.
+    broken: BTreeMap<usize, usize>,
     /// Given back, by zone; the last one is the first to be handed out again.
     free: [Vec<usize>; 2],
     /// Never handed out: from here upwards, and from here downwards.
@@ -61,7 +63,8 @@ impl Memory {
         let file = memfd_create("highmem-model", MemfdFlags::CLOEXEC).expect("the host has memory files");
         ftruncate(&file, (count as u64) << PAGE_SHIFT).expect("the host has sparse files of this size");
         // Frame 0 is never handed out: it would hide a pfn that was never set.
-        let frames = Frames { used: BTreeMap::new(), free: Default::default(), next: [1, count] };
+        let frames =
+            Frames { used: BTreeMap::new(), broken: BTreeMap::new(), free: Default::default(), next: [1, count] };
         Self { file, count, low, frames: Mutex::new(frames) }
     }
 
@@ -114,6 +117,7 @@ impl Memory {
         self.fill(pfn, FREED);
         let frames = &mut *self.frames();
         frames.used.remove(&pfn);
+        frames.broken.remove(&pfn);
         frames.free[usize::from(pfn >= self.low)].push(pfn);
     }
 
@@ -147,6 +151,19 @@ impl Memory {
             "pfn {pfn:#x} is not shared memory: others must not write it (`Frame::share`)"
         );
         self.write(pfn, at, bytes);
+    }
+
+    /// Breaks a frame from byte `at` on.
+    pub(super) fn poison(&self, pfn: usize, at: usize) {
+        assert!(at <= PAGE_SIZE, "a page has no byte {at}");
+        let frames = &mut *self.frames();
+        assert!(frames.used.contains_key(&pfn), "pfn {pfn:#x} is not in use");
+        frames.broken.insert(pfn, at);
+    }
+
+    /// How many bytes of a frame come before the first that is broken.
+    pub(super) fn whole(&self, pfn: usize) -> usize {
+        self.frames().broken.get(&pfn).copied().unwrap_or(PAGE_SIZE)
     }
 
     /// How many frames are in use.

@@ -106,6 +106,7 @@
 //! - The memory type of a mapping is told by [`Machine::translation`], and has no effect. So is whether it is executable.
 //! - The host does not fault where a system call is given an address of the window: it returns `EFAULT`.
 //! - User memory has no addresses in the process, and no frames: it can be copied, and nothing else.
+//! - Broken memory: [`Machine::poison`] stops [`Kernel::copy_mc`](crate::Kernel::copy_mc), and nothing else notices it.
 //! - Devices: a frame that is not memory is a fault. [`Machine::poke`] writes to shared memory as a device does.
 
 mod cpu;
