@@ -10,7 +10,10 @@
 use core::hint::black_box;
 
 use highmem::linux::{Irq0, User0, User1};
-use highmem::{Page, Pfn, ViewError, kmap_atomic, kunmap_atomic};
+use highmem::{
+    Page, Pfn, ViewError, clear_highpage, copy_highpage, kmap_atomic, kunmap_atomic, memcpy_page, memcpy_to_page, ops,
+    zero_user_segments,
+};
 use kernel::frames::{Frame, SharedFrame};
 use kernel::kmap::{Atomic, HardIrq, Paging, Slot, Task};
 use kernel::println;
@@ -110,6 +113,46 @@ probes! {
         let word = mapped.load::<u32>(offset)?;
         mapped.store(offset, word)?;
         Ok(word)
+    }
+
+    /// A lock in user space's memory.
+    fn probe_exchange(slot: Slot<'_, User0>, page: &mut SharedFrame, offset: usize) -> Result<u32, ViewError> {
+        kmap_atomic(slot, page).fetch_update(offset, |word: u32| word | 1)
+    }
+
+    fn probe_clear_highpage(slot: Slot<'_, User0>, page: &mut Frame) {
+        clear_highpage(slot, page);
+    }
+
+    fn probe_copy_highpage(target: (Slot<'_, User1>, &mut Frame), source: (Slot<'_, User0>, &Frame)) {
+        copy_highpage(target.0, target.1, source.0, source.1);
+    }
+
+    /// Where the range is not known, a wrong one comes back as an error.
+    fn probe_memcpy_page(
+        target: (Slot<'_, User1>, &mut Frame, usize),
+        source: (Slot<'_, User0>, &Frame, usize),
+        len: usize,
+    ) -> Result<(), ops::Error> {
+        memcpy_page(target.0, (target.1, target.2), source.0, (source.1, source.2), len)
+    }
+
+    fn probe_memcpy_to_page(
+        slot: Slot<'_, User0>,
+        page: &mut Frame,
+        offset: usize,
+        from: &[u8],
+    ) -> Result<(), ops::Error> {
+        memcpy_to_page(slot, page, offset, from)
+    }
+
+    fn probe_zero_user_segments(
+        slot: Slot<'_, User0>,
+        page: &mut Frame,
+        start: usize,
+        end: usize,
+    ) -> Result<(), ops::Error> {
+        zero_user_segments(slot, page, 0..start, end..4096)
     }
 
     fn control_index(slot: Slot<'_, User0>, page: &Frame, offset: usize) -> u8 {

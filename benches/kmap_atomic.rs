@@ -1,4 +1,4 @@
-//! What a pair of `kmap_atomic` and unmap costs, in instructions.
+//! What a pair of `kmap_atomic` and unmap costs, in instructions, and what is made of such pairs.
 //!
 //! Under `-icount shift=0` the time-stamp counter counts instructions, so that each figure is exact and the same in every run. The
 //! loop around what is measured is measured too, and taken off.
@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 
 use highmem::linux::{Set, User0};
 use highmem::tlb::Translations;
-use highmem::{Fixmap, Kernel, PageBytes, Pfn, Slot, Task, kmap_atomic, kunmap_atomic};
+use highmem::{Fixmap, Kernel, PageBytes, Pfn, Slot, Task, clear_highpage, copy_highpage, kmap_atomic, kunmap_atomic};
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{ExampleKernel, Paging};
 use kernel::{arch, irq, paging, println};
@@ -22,7 +22,14 @@ kernel::main!(costs);
 const ROUNDS: u32 = 10_000;
 
 fn costs(task: &mut kernel::kmap::Task<'_>) {
-    let one_cpu = Limits { with_context: [17, 25, 20], pair: [13, 22, 17], lowmem: [5, 6, 6], two: [38, 56, 44] };
+    let one_cpu = Limits {
+        with_context: [17, 25, 20],
+        pair: [13, 22, 17],
+        lowmem: [5, 6, 6],
+        two: [38, 56, 44],
+        clear: [1044, 1052, 536],
+        copy: [1072, 1086, 565],
+    };
     if cfg!(feature = "cpu-window") {
         println!("a kernel with several CPUs, each of which has its own window, and costs no more than a single one");
         costs_of("_with_own_window", task, one_cpu);
@@ -33,7 +40,14 @@ fn costs(task: &mut kernel::kmap::Task<'_>) {
     // SAFETY: I1: the one thread that uses the window of `OneCpu`, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<OneCpu>::enter(|task| costs_of("", task, one_cpu)) };
     println!("a kernel with several CPUs, which has to know on which it is");
-    let several_cpus = Limits { with_context: [24, 34, 26], pair: [21, 31, 23], lowmem: [5, 6, 6], two: [46, 64, 51] };
+    let several_cpus = Limits {
+        with_context: [24, 34, 26],
+        pair: [21, 31, 23],
+        lowmem: [5, 6, 6],
+        two: [46, 64, 51],
+        clear: [1052, 1060, 543],
+        copy: [1081, 1096, 572],
+    };
     costs_of("_with_cpu_number", task, several_cpus);
 }
 
@@ -43,6 +57,8 @@ struct Limits {
     pair: [u32; 3],
     lowmem: [u32; 3],
     two: [u32; 3],
+    clear: [u32; 3],
+    copy: [u32; 3],
 }
 
 #[inline(never)]
@@ -58,7 +74,15 @@ fn costs_of<K: Kernel<KmTypes = Set, Paging = Paging>>(which: &str, task: &mut T
     budget("pair_by_hand", which, limits.pair, &mut slots.user0, |slot| pair_by_hand(slot, &mut high));
     budget("pair_read_only", which, limits.pair, &mut slots.user0, |slot| pair_read_only(slot, &high));
     budget("pair_on_lowmem", which, limits.lowmem, &mut slots.user0, |slot| pair(slot, &mut low));
-    budget("two_nested_slots", which, limits.two, &mut (slots.user0, slots.user1), |(user0, user1)| {
+    // Each step of a string instruction counts as an instruction: a page has 1024 words, or 512 of 64 bits.
+    budget("clear_highpage", which, limits.clear, &mut slots.user0, |slot| {
+        clear_highpage(slot.reborrow(), black_box(&mut high));
+    });
+    let mut two_slots = (slots.user0, slots.user1);
+    budget("copy_highpage", which, limits.copy, &mut two_slots, |(user0, user1)| {
+        copy_highpage(user1.reborrow(), black_box(&mut other), user0.reborrow(), &*black_box(&mut high));
+    });
+    budget("two_nested_slots", which, limits.two, &mut two_slots, |(user0, user1)| {
         let _source = kmap_atomic(user0.reborrow(), &*black_box(&mut high));
         let _target = kmap_atomic(user1.reborrow(), black_box(&mut other));
     });

@@ -26,15 +26,16 @@ macro_rules! movs {
     };
 }
 
-// The compiler may need `esi` for itself, and does not let it be named: it is exchanged for as long as it takes.
+// `esi` cannot be an operand, since the compiler may need it for itself: it is exchanged for as long as it takes. The operands are in
+// registers that are named, since one that the compiler chooses may be `esi`.
 #[cfg(target_arch = "x86")]
 macro_rules! movs {
     ($size:literal, $to:ident, $from:ident, $steps:expr) => {
         asm!(
-            "xchg esi, {from}",
+            "xchg esi, eax",
             concat!("rep movs", $size),
-            "xchg esi, {from}",
-            from = inout(reg) $from,
+            "xchg esi, eax",
+            inout("eax") $from,
             inout("ecx") $steps => _,
             inout("edi") $to,
             options(nostack, preserves_flags)

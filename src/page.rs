@@ -222,6 +222,17 @@ impl Copied for VolatileReadOnly {}
 impl Copied for Device {}
 impl Copied for DeviceReadOnly {}
 
+/// Access where a word can be exchanged in one step: memory that others write as well as whoever maps it.
+#[diagnostic::on_unimplemented(
+    message = "words are exchanged in memory that others may write",
+    label = "this mapping's access is `{Self}`",
+    note = "bytes that belong to this mapping alone need no exchange: use it as a `[u8; 4096]`",
+    note = "a shared page that is mapped from `&page` is read only: map `&mut page` to write to it",
+    note = "a device's registers are not exchanged: use `load` and `store`"
+)]
+pub trait Exchanged: Copied + Memory + Writable {}
+impl Exchanged for Volatile {}
+
 /// Something that can be mapped: a page frame, and what its owner may do with it.
 ///
 /// A kernel's own frame type joins by implementing this trait; [`Frame`] and [`SharedFrame`] serve kernels without one.

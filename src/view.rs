@@ -18,7 +18,7 @@ use zerocopy::{ConvertError, FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::atomic::KmapAtomic;
 use crate::copy;
 use crate::kernel::{Kernel, PoolKernel};
-use crate::page::{Access, Copied, Page, PageBytes, Referenced, ReferencedMut, Volatile, Writable};
+use crate::page::{Access, Copied, Exchanged, Page, PageBytes, Referenced, ReferencedMut, Writable};
 use crate::paging::PAGE_SIZE;
 use crate::pool::Kmap;
 use crate::slot::KmType;
@@ -209,7 +209,7 @@ macro_rules! bytes_of {
             #[inline]
             pub fn compare_exchange<W: Word>(&mut self, offset: usize, current: W, new: W) -> Result<Result<W, W>, ViewError>
             where
-                P: Page<Access = Volatile>,
+                P::Access: Exchanged,
             {
                 let at = self.aligned::<W>(offset)?;
                 // SAFETY: I4, I6: mapped writable until `self` is dropped, and aligned; nobody has a reference that is not atomic.
@@ -220,11 +220,24 @@ macro_rules! bytes_of {
             /// divides. A full barrier. `update` may be asked more than once. Linux: `futex_atomic_op_inuser()`.
             ///
             /// # Errors
-            /// As [`load`](Self::load); then nothing is accessed.
+            /// As [`load`](Self::load); then nothing is accessed, and `update` is not asked.
+            ///
+            /// ```
+            /// use highmem::{Kernel, KmType, SharedFrame, Slot, ViewError, kmap_atomic};
+            ///
+            /// /// Sets the bit by which a lock of user space says that somebody waits. Gives the word as it was.
+            /// fn note_a_waiter<K: Kernel, S: KmType<Set = K::KmTypes>>(
+            ///     slot: Slot<'_, K, S>,
+            ///     page: &mut SharedFrame<K::Paging>,
+            ///     offset: usize,
+            /// ) -> Result<u32, ViewError> {
+            ///     kmap_atomic(slot, page).fetch_update(offset, |word: u32| word | 1 << 31)
+            /// }
+            /// ```
             #[inline]
             pub fn fetch_update<W: Word>(&mut self, offset: usize, mut update: impl FnMut(W) -> W) -> Result<W, ViewError>
             where
-                P: Page<Access = Volatile>,
+                P::Access: Exchanged,
             {
                 let mut current = self.load(offset)?;
                 loop {

@@ -3,8 +3,8 @@
 
 mod model;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use highmem::debug;
@@ -499,20 +499,24 @@ fn handlers_that_copy_come_at_each_step_of_a_copy<P: Paging>() {
 
 fn no_increment_is_lost<P: Paging + Send>() {
     const CPUS: usize = 4;
-    const ROUNDS: u32 = 400;
+    /// With time for others to come in between, which have to be noticed.
+    const SLOW: u32 = 400;
+    /// As fast as can be: others come between the instructions of an exchange, if it has several.
+    const FAST: u32 = 200_000;
     let machine = Model::<P, false>::with(Config { cpus: CPUS, ..Config::default() });
     let page = machine.alloc(Zone::High).share();
     machine.poke(page.pfn(), 0, &[0; PAGE_SIZE]);
+    let all_have_begun = Barrier::new(CPUS);
     thread::scope(|scope| {
         for cpu in 0..CPUS {
-            let (machine, [mut page, _]) = (&machine, twice(&page));
+            let (machine, [mut page, _], all_have_begun) = (&machine, twice(&page), &all_have_begun);
             scope.spawn(move || {
                 machine.cpu(cpu).task(|task| {
                     let mut atomic = task.atomic();
                     let mut slots = atomic.slots();
-                    for _ in 0..ROUNDS {
+                    all_have_begun.wait();
+                    for _ in 0..SLOW {
                         let mut mapped = kmap_atomic(slots.user0.reborrow(), &mut page);
-                        // Others have the time to come in between, and have to be noticed.
                         let increment = |word| {
                             thread::yield_now();
                             word + 1
@@ -520,15 +524,21 @@ fn no_increment_is_lost<P: Paging + Send>() {
                         mapped.fetch_update::<u32>(4092, increment).unwrap();
                         mapped.fetch_update::<u8>(7, |byte| byte.wrapping_add(1)).unwrap();
                     }
+                    let mut mapped = kmap_atomic(slots.user0, &mut page);
+                    all_have_begun.wait();
+                    for _ in 0..FAST {
+                        mapped.fetch_update::<u32>(2048, |word| word + 1).unwrap();
+                    }
                 });
             });
         }
     });
     let bytes = machine.peek(page.pfn());
-    let all = CPUS as u32 * ROUNDS;
-    assert_eq!(u32::from_le_bytes(bytes[4092..].try_into().unwrap()), all);
-    assert_eq!(bytes[7], all as u8);
-    assert!(bytes[..7].iter().chain(&bytes[8..4092]).all(|&byte| byte == 0), "other bytes were written");
+    let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
+    assert_eq!((word(4092), word(2048)), (CPUS as u32 * SLOW, CPUS as u32 * FAST));
+    assert_eq!(bytes[7], (CPUS as u32 * SLOW) as u8);
+    let others = bytes.iter().enumerate().filter(|(at, _)| *at != 7 && !(2048..2052).contains(at) && *at < 4092);
+    assert!(others.into_iter().all(|(_, &byte)| byte == 0), "other bytes were written");
 }
 
 fn an_update_that_panics_leaves_no_mapping<P: Paging>() {

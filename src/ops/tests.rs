@@ -1,5 +1,6 @@
 //! Unit tests of the helpers, on a processor that writes down what it is asked to do. Its high memory exists only as numbers: whoever
 //! touches a byte of it is killed.
+#![allow(clippy::reversed_empty_ranges, reason = "what a helper makes of one is looked at")]
 
 use super::*;
 use crate::linux::{Set, User0, User1};
@@ -89,6 +90,17 @@ const OUTSIDE: [(usize, usize); 12] = [
 
 fn outside(offset: usize, len: usize) -> Result<(), Error> {
     Err(Error::OutOfBounds { offset, len, size: PAGE_SIZE })
+}
+
+#[test]
+fn a_sum_that_overflows_is_not_a_small_one() {
+    for (offset, len) in OUTSIDE {
+        assert_eq!(check(offset, len, PAGE_SIZE), outside(offset, len));
+    }
+    assert_eq!(check(usize::MAX, 0, usize::MAX), Ok(()));
+    assert_eq!(check(1, usize::MAX, usize::MAX).map_err(|error| error.to_string().is_empty()), Err(false));
+    assert_eq!(check(0, PAGE_SIZE, PAGE_SIZE), Ok(()));
+    assert_eq!(check(PAGE_SIZE, 0, PAGE_SIZE), Ok(()));
 }
 
 /// Nothing is asked of the processor, so nothing was mapped.

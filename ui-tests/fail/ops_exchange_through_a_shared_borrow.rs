@@ -1,0 +1,13 @@
+//! A word is exchanged in a shared page that is mapped read only: the write would fault.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let page = user_frame(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut mapped = kmap_atomic(atomic.slots().user0, &page);
+        assert_eq!(mapped.fetch_update(0, |word: u32| word + 1).unwrap(), 0);
+    });
+}

@@ -1,0 +1,17 @@
+//! A helper uses the slot of a mapping that is still in use: in C, the bytes are suddenly those of another page.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+use highmem::clear_highpage;
+
+fn main() {
+    let (page, mut other) = (frame(0), frame(1));
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut slots = atomic.slots();
+        let mapped = kmap_atomic(slots.user0.reborrow(), &page);
+        clear_highpage(slots.user0.reborrow(), &mut other);
+        assert_eq!(mapped[0], 0);
+    });
+}

@@ -1,0 +1,15 @@
+//! Whether it fitted is looked at.
+#![deny(unused_must_use)]
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+use highmem::memcpy_to_page;
+
+fn main() {
+    let mut page = frame(0);
+    thread(|task| {
+        let result = memcpy_to_page(task.atomic().slots().user0, &mut page, 4090, b"too long");
+        assert!(result.is_err());
+    });
+}
