@@ -44,8 +44,9 @@ pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task}
 pub use fixmap::Fixmap;
 pub use kernel::{Kernel, PoolKernel, UserKernel};
 pub use ops::{
-    clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage, copy_mc_user_highpage, copy_user_highpage,
-    memcpy_from_page, memcpy_page, memcpy_to_page, memset_page, memzero_page, zero_user_segments,
+    FrameRun, PageRun, SharedFrameRun, clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage,
+    copy_mc_user_highpage, copy_user_highpage, memcpy_from_page, memcpy_page, memcpy_to_page, memset_page,
+    memzero_page, zero_user_segments,
 };
 pub use page::{DeviceFrame, Frame, Page, PageBytes, Pfn, PfnError, SharedFrame};
 pub use paging::PAGE_SIZE;

@@ -15,6 +15,12 @@
 //! gets bytes of the source range, and which is not specified.
 //!
 //! No bytes at all fit at each offset up to the end of the page, [`PAGE_SIZE`] included.
+//!
+//! What is longer than a page is a [`PageRun`], a list of [`Segment`]s, or a [`Cursor`] over either.
+
+mod cursor;
+mod run;
+mod scatter;
 
 use core::fmt;
 use core::ops::Range;
@@ -26,6 +32,16 @@ use crate::machine::Machine;
 use crate::page::{Memory, Page, Writable};
 use crate::paging::PAGE_SIZE;
 use crate::slot::{KmType, Slot};
+
+pub use cursor::Cursor;
+pub use run::{
+    FrameRun, PageRun, RunError, RunPage, SharedFrameRun, memcpy_from_run, memcpy_run, memcpy_to_run, memset_run,
+    memzero_run, run_fill_tail, run_read_obj, run_write_obj, run_zero_tail,
+};
+pub use scatter::{
+    Part, Segment, SgWalk, ToSegment, sg_copy, sg_copy_from_buffer, sg_copy_to_buffer, sg_pcopy_from_buffer,
+    sg_pcopy_to_buffer, sg_total_len, sg_zero_buffer,
+};
 
 /// Bytes that are not there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +63,15 @@ pub enum Error {
         /// What the offset would have to be a multiple of.
         align: usize,
     },
+    /// A run has only `pages` pages, of which the first has number 0.
+    NoSuchPage {
+        /// Which was asked for.
+        number: usize,
+        /// How many there are.
+        pages: usize,
+    },
+    /// A [`Cursor`] is at the end of what can be written.
+    NoRoom,
 }
 
 impl fmt::Display for Error {
@@ -56,6 +81,8 @@ impl fmt::Display for Error {
                 write!(f, "{len} bytes from offset {offset} on are not within the {size} bytes that there are")
             }
             Self::Misaligned { offset, align } => write!(f, "offset {offset} is not a multiple of {align}"),
+            Self::NoSuchPage { number, pages } => write!(f, "there is no page {number}: the run has {pages}"),
+            Self::NoRoom => write!(f, "there is no room left to write to"),
         }
     }
 }
