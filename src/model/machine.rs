@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZero;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize};
@@ -23,7 +24,7 @@ use super::cpu::{Cpu, Pending};
 use super::fault::{self, Fault};
 use super::kernel::{CPUS, ModelKernel, Parameters};
 use super::layout;
-use super::memory::{Frame, Memory, Zone};
+use super::memory::{Frame, FrameRun, Memory, Zone};
 use super::mmu::{self, Owner, Stale};
 use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
@@ -378,6 +379,15 @@ impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Machine<P, T, FO
     /// When there is none left.
     pub fn alloc(&self, zone: Zone) -> Frame<P> {
         Frame::alloc(&self.inner, zone).unwrap_or_else(|| panic!("no frame is left in zone {zone:?}"))
+    }
+
+    /// Frames of this zone that follow one another, none of which was handed out before.
+    ///
+    /// # Panics
+    /// When there are not so many left.
+    pub fn alloc_run(&self, zone: Zone, pages: NonZero<usize>) -> FrameRun<P> {
+        FrameRun::alloc(&self.inner, zone, pages)
+            .unwrap_or_else(|| panic!("there is no run of {pages} frames left in {zone:?}"))
     }
 
     /// A frame of one's own choice.

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::num::NonZero;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
@@ -13,7 +14,7 @@ use rustix::io::{pread, pwrite};
 use super::machine::Inner;
 use crate::page::{ReadWrite, Volatile};
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging};
-use crate::{Page, PageBytes, Pfn};
+use crate::{Page, PageBytes, PageRun, Pfn};
 
 /// The bytes of a frame that has just been handed out.
 pub const FRESH: u8 = 0xaa;
@@ -106,6 +107,33 @@ impl Memory {
         Some(found)
     }
 
+    /// Frames that follow one another and were never handed out; the first of them. What is passed over is handed out later.
+    fn alloc_run(&self, zone: Zone, pages: usize) -> Option<usize> {
+        let frames = &mut *self.frames();
+        loop {
+            let (first, end) = match zone {
+                Zone::Low => (frames.next[0], frames.next[0].checked_add(pages).filter(|&end| end <= self.low)?),
+                Zone::High => {
+                    let first = frames.next[1].checked_sub(pages).filter(|&first| first >= self.low.max(1))?;
+                    (first, frames.next[1])
+                }
+            };
+            let in_use = frames.used.range(first..end).next().map(|(&pfn, _)| pfn);
+            let passed = match (in_use, zone) {
+                (None, Zone::Low) => end,
+                (None, Zone::High) => first,
+                (Some(pfn), Zone::Low) => pfn + 1,
+                (Some(pfn), Zone::High) => pfn,
+            };
+            frames.next[zone as usize] = passed;
+            let Some(pfn) = in_use else {
+                frames.used.extend((first..end).map(|pfn| (pfn, Use::Owned)));
+                return Some(first);
+            };
+            frames.free[zone as usize].extend(if zone == Zone::Low { first..pfn } else { pfn + 1..end });
+        }
+    }
+
     fn alloc_at(&self, pfn: usize) -> bool {
         let frames = &mut *self.frames();
         (1..self.count).contains(&pfn)
@@ -172,9 +200,10 @@ impl Memory {
     }
 }
 
-/// A frame, until it is dropped.
+/// Frames that follow one another, until it is dropped.
 struct Holding<P> {
     pfn: usize,
+    pages: NonZero<usize>,
     inner: Arc<Inner>,
     paging: PhantomData<fn() -> P>,
 }
@@ -183,11 +212,28 @@ impl<P: Paging> Holding<P> {
     fn pfn(&self) -> Pfn<P> {
         Pfn::new(self.pfn as u64).expect("memory ends where the paging mode's numbers do")
     }
+
+    fn fresh(inner: &Arc<Inner>, pfn: usize, pages: NonZero<usize>) -> Self {
+        for pfn in pfn..pfn + pages.get() {
+            inner.memory.fill(pfn, FRESH);
+        }
+        Self { pfn, pages, inner: inner.clone(), paging: PhantomData }
+    }
+
+    /// Lets others write them.
+    fn share(self) -> Self {
+        let mut frames = self.inner.memory.frames();
+        frames.used.extend((self.pfn..self.pfn + self.pages.get()).map(|pfn| (pfn, Use::Shared)));
+        drop(frames);
+        self
+    }
 }
 
 impl<P> Drop for Holding<P> {
     fn drop(&mut self) {
-        self.inner.memory.free(self.pfn);
+        for pfn in self.pfn..self.pfn + self.pages.get() {
+            self.inner.memory.free(pfn);
+        }
     }
 }
 
@@ -202,23 +248,35 @@ pub struct SharedFrame<P>(Holding<P>);
 
 impl<P: Paging> Frame<P> {
     pub(super) fn alloc(inner: &Arc<Inner>, zone: Zone) -> Option<Self> {
-        inner.memory.alloc(zone).map(|pfn| Self::fresh(inner, pfn))
+        inner.memory.alloc(zone).map(|pfn| Self(Holding::fresh(inner, pfn, NonZero::<usize>::MIN)))
     }
 
     pub(super) fn alloc_at(inner: &Arc<Inner>, pfn: usize) -> Option<Self> {
-        inner.memory.alloc_at(pfn).then(|| Self::fresh(inner, pfn))
-    }
-
-    fn fresh(inner: &Arc<Inner>, pfn: usize) -> Self {
-        inner.memory.fill(pfn, FRESH);
-        Self(Holding { pfn, inner: inner.clone(), paging: PhantomData })
+        inner.memory.alloc_at(pfn).then(|| Self(Holding::fresh(inner, pfn, NonZero::<usize>::MIN)))
     }
 
     /// Lets others write it.
     pub fn share(self) -> SharedFrame<P> {
-        let Self(holding) = self;
-        holding.inner.memory.frames().used.insert(holding.pfn, Use::Shared);
-        SharedFrame(holding)
+        SharedFrame(self.0.share())
+    }
+}
+
+/// Page frames of a [`Machine`](super::Machine) that follow one another and belong to this value alone. They free themselves. Otherwise
+/// as [`Frame`].
+pub struct FrameRun<P>(Holding<P>);
+
+/// Page frames of a [`Machine`](super::Machine) that follow one another, and that others may write at any time. They free themselves.
+/// Otherwise as [`SharedFrame`].
+pub struct SharedFrameRun<P>(Holding<P>);
+
+impl<P: Paging> FrameRun<P> {
+    pub(super) fn alloc(inner: &Arc<Inner>, zone: Zone, pages: NonZero<usize>) -> Option<Self> {
+        inner.memory.alloc_run(zone, pages.get()).map(|pfn| Self(Holding::fresh(inner, pfn, pages)))
+    }
+
+    /// Lets others write them.
+    pub fn share(self) -> SharedFrameRun<P> {
+        SharedFrameRun(self.0.share())
     }
 }
 
@@ -247,4 +305,35 @@ macro_rules! page {
 page! {
     Frame: ReadWrite;
     SharedFrame: Volatile;
+}
+
+/// Implements [`PageRun`] for frames of a machine that follow one another.
+macro_rules! run {
+    ($($name:ident: $access:ty;)*) => {$(
+        // SAFETY: I5, I6: as of a single frame, for each. A machine's memory has fewer bytes than there are addresses, and ends where the
+        // paging mode's numbers do.
+        unsafe impl<P: Paging> PageRun for $name<P> {
+            type Paging = P;
+            type Access = $access;
+
+            fn first(&self) -> Pfn<P> {
+                self.0.pfn()
+            }
+
+            fn pages(&self) -> NonZero<usize> {
+                self.0.pages
+            }
+        }
+
+        impl<P: Paging> fmt::Debug for $name<P> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({:?}, {} pages)", stringify!($name), self.first(), self.pages())
+            }
+        }
+    )*};
+}
+
+run! {
+    FrameRun: ReadWrite;
+    SharedFrameRun: Volatile;
 }

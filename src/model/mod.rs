@@ -128,7 +128,7 @@ pub use hardware::{Counts, Hardware};
 pub use interleave::Schedules;
 pub use kernel::ModelKernel;
 pub use machine::{Config, Machine};
-pub use memory::{FREED, FRESH, Frame, SharedFrame, Zone};
+pub use memory::{FREED, FRESH, Frame, FrameRun, SharedFrame, SharedFrameRun, Zone};
 pub use mmu::Stale;
 pub(crate) use pool::ModelPool;
 pub use pool::PoolSize;
