@@ -12,6 +12,7 @@ use highmem::fixmap::slots_of_cpu;
 use highmem::linux::{User0, User1};
 use highmem::model::{FRESH, FrameRun, Machine, ModelKernel, SharedFrameRun, Zone};
 use highmem::ops::*;
+use highmem::page::ReadWrite;
 use highmem::paging::Paging;
 use highmem::{PAGE_SIZE, PageRun, Pfn, Slot, kmap_atomic};
 use model::{in_each_mode, panic_of, words_per_entry};
@@ -40,6 +41,7 @@ in_each_mode!(
     nothing_at_the_very_end_is_mapped_nowhere,
     a_walk_that_ends_early_unmaps,
     a_list_that_owns_its_runs_frees_them_as_it_goes,
+    a_run_is_freed_after_its_page_is_unmapped,
     the_ends_of_a_cursor_are_those_of_the_traits,
     more_must_not_be_consumed_than_was_lent,
     memory_that_others_write_is_copied_as_it_is_at_the_time,
@@ -745,6 +747,53 @@ fn a_list_that_owns_its_runs_frees_them_as_it_goes<P: Paging>() {
     });
     assert_eq!(machine.allocated(), 0);
     drop(machine.alloc_run(Zone::High, nonzero(1)));
+}
+
+/// A kernel's own run, which looks when it is freed whether a page is still mapped.
+struct Watched<'m, P: Paging> {
+    run: FrameRun<P>,
+    machine: &'m Machine<P>,
+    freed: &'m Cell<usize>,
+}
+
+// SAFETY: I5, I6: the run is this value's.
+unsafe impl<P: Paging> PageRun for Watched<'_, P> {
+    type Paging = P;
+    type Access = ReadWrite;
+
+    fn first(&self) -> Pfn<P> {
+        self.run.first()
+    }
+
+    fn pages(&self) -> NonZero<usize> {
+        self.run.pages()
+    }
+}
+
+impl<P: Paging> Drop for Watched<'_, P> {
+    fn drop(&mut self) {
+        assert_eq!(mapped(self.machine), Vec::<&str>::new());
+        self.freed.set(self.freed.get() + 1);
+    }
+}
+
+fn a_run_is_freed_after_its_page_is_unmapped<P: Paging>() {
+    let machine = Machine::<P>::with(Default::default());
+    let freed = Cell::new(0);
+    let list = [2, 1, 2, 1].map(|pages| {
+        let run = machine.alloc_run(Zone::High, nonzero(pages));
+        Segment::whole(Watched { run, machine: &machine, freed: &freed })
+    });
+    mapping(&machine, Zone::High, 5, |slot, _| {
+        let mut walk = SgWalk::new(slot, list);
+        for expected in [0, 0, 1, 2, 2] {
+            let mut part = walk.next().unwrap();
+            part[0] = 1;
+            assert_eq!((freed.get(), mapped(&machine)), (expected, vec!["User0"]));
+        }
+        drop(walk);
+        assert_eq!(freed.get(), 4);
+    });
 }
 
 fn the_ends_of_a_cursor_are_those_of_the_traits<P: Paging>() {
