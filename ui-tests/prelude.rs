@@ -5,18 +5,21 @@
 use std::cell::UnsafeCell;
 use std::future::poll_fn;
 use std::mem;
+use std::num::NonZero;
 use std::pin::pin;
 use std::ptr::NonNull;
 use std::sync::Mutex;
 use std::task::{Context, Poll, Waker};
 
+pub use embedded_io::{BufRead, Read, Write};
 pub use highmem::linux::{BounceRead, Irq0, Irq1, Set, Softirq0, User0, User1};
+pub use highmem::ops::{Cursor, Segment, SgWalk, memcpy_to_run, sg_copy_from_buffer};
 pub use highmem::paging::Pae;
 pub use highmem::{
-    Atomic, BhOff, DeviceFrame, Fixmap, HardIrq, IrqsOff, Kernel, KmType, Kmap, KmapAtomic, Nmi, Page, PageBytes, Pfn,
-    Pool, PoolKernel, Slot, Softirq, UserKernel, copy_from_user, copy_from_user_inatomic, copy_page_from_user,
-    copy_page_to_user, copy_to_user, copy_to_user_inatomic, get_user, kmap, kmap_all, kmap_atomic, kmap_pair, kunmap,
-    kunmap_atomic, page_address, put_user, try_kmap,
+    Atomic, BhOff, DeviceFrame, Fixmap, HardIrq, IrqsOff, Kernel, KmType, Kmap, KmapAtomic, Nmi, Page, PageBytes,
+    PageRun, Pfn, Pool, PoolKernel, Slot, Softirq, UserKernel, copy_from_user, copy_from_user_inatomic,
+    copy_page_from_user, copy_page_to_user, copy_to_user, copy_to_user_inatomic, get_user, kmap, kmap_all, kmap_atomic,
+    kmap_pair, kunmap, kunmap_atomic, page_address, put_user, try_kmap,
 };
 
 pub type Task<'e> = highmem::Task<'e, MyKernel>;
@@ -24,6 +27,8 @@ pub type MaySleep<'e> = highmem::MaySleep<'e, MyKernel>;
 pub type UserSlice = highmem::UserSlice<MyKernel>;
 pub type Frame = highmem::Frame<Pae>;
 pub type SharedFrame = highmem::SharedFrame<Pae>;
+pub type FrameRun = highmem::FrameRun<Pae>;
+pub type SharedFrameRun = highmem::SharedFrameRun<Pae>;
 
 /// The functions of a kernel that is a process, in which nothing comes in between.
 macro_rules! kernel_of_a_process {
@@ -168,8 +173,23 @@ pub fn user_frame(number: u64) -> SharedFrame {
     unsafe { SharedFrame::from_pfn(Pfn::new(number).unwrap()) }
 }
 
+/// Two frames of its own for each even number.
+pub fn run(first: u64) -> FrameRun {
+    // SAFETY: each case uses each number once.
+    unsafe { FrameRun::from_pfns(Pfn::new(first).unwrap(), NonZero::new(2).unwrap()) }.unwrap()
+}
+
+/// Two frames that a user process has mapped.
+pub fn user_run(first: u64) -> SharedFrameRun {
+    // SAFETY: each case uses each number once.
+    unsafe { SharedFrameRun::from_pfns(Pfn::new(first).unwrap(), NonZero::new(2).unwrap()) }.unwrap()
+}
+
 /// Gives a frame back to the allocator.
 pub fn free(_frame: Frame) {}
+
+/// Gives a run back to the allocator.
+pub fn free_run(_run: FrameRun) {}
 
 /// Waits for an event. May sleep.
 pub fn wait(_task: &mut Task<'_>) {}

@@ -1,0 +1,15 @@
+//! What is needed of a part is kept.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let list = [Segment::whole(run(0)), Segment::whole(run(2))];
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut walk = SgWalk::new(atomic.slots().user0, &list);
+        let one = walk.next().unwrap()[0];
+        let other = walk.next().unwrap();
+        assert_eq!(one, other[0]);
+    });
+}

@@ -1,0 +1,17 @@
+//! Two pages of a run are written one after the other.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let mut run = run(0);
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let mut one = kmap_atomic(slots.user0, run.page_mut(0).unwrap());
+        one[0] = 1;
+        drop(one);
+        let mut other = kmap_atomic(slots.user1, run.page_mut(1).unwrap());
+        other[0] = 2;
+    });
+}
