@@ -35,7 +35,7 @@ use crate::slot::{KmType, Slot};
 /// # Safety
 /// The implementer promises, for as long as the value exists:
 ///
-/// - [ ] `first` and `pages` return the same each time. Each frame of the run has a number that the paging mode can express, and all of
+/// - [ ] `first` and `pages` return the same each time, and what is provided stays as it is. Each frame of the run has a number that the paging mode can express, and all of
 ///   them together have fewer than [`usize::MAX`] bytes.
 /// - [ ] For each of the frames, what [`Page`] asks for: it is ordinary memory, cached write-back, nobody else is given it, and nobody
 ///   touches its bytes but as [`Access`](Self::Access) says. The access is none of a device.

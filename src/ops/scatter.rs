@@ -397,7 +397,7 @@ impl<A: Access> Part<'_, A> {
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Error> {
         check(offset, buffer.len(), self.len)?;
         // SAFETY: I4, I6: within the part, which is mapped as long as the walk is borrowed; no reference is made.
-        unsafe { copy::copy(buffer.as_mut_ptr(), self.start.add(offset), buffer.len()) };
+        unsafe { copy::copy(buffer.as_mut_ptr(), self.start.wrapping_add(offset), buffer.len()) };
         Ok(())
     }
 
@@ -412,7 +412,7 @@ impl<A: Access> Part<'_, A> {
     {
         check(offset, data.len(), self.len)?;
         // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
-        unsafe { copy::copy(self.start.add(offset), data.as_ptr(), data.len()) };
+        unsafe { copy::copy(self.start.wrapping_add(offset), data.as_ptr(), data.len()) };
         Ok(())
     }
 }
