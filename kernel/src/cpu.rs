@@ -13,8 +13,10 @@ use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32};
 
 use highmem::Kernel;
 use typenum::Unsigned;
+use x86::controlregs::{Cr0, cr0, cr0_write};
 
 use crate::kmap::ExampleKernel;
+use crate::user::Current;
 use crate::{arch, gdt, sched};
 
 /// How many CPUs this kernel uses at the most.
@@ -55,6 +57,8 @@ pub(crate) struct Cpu {
     pub softirqs_off: AtomicU32,
     /// Whether a softirq runs.
     pub in_softirq: AtomicBool,
+    /// What the thread that runs has of user space, if it has an address space.
+    pub user: AtomicPtr<Current>,
 }
 
 impl Cpu {
@@ -70,6 +74,7 @@ impl Cpu {
             softirq_pending: AtomicBool::new(false),
             softirqs_off: AtomicU32::new(0),
             in_softirq: AtomicBool::new(false),
+            user: AtomicPtr::new(ptr::null_mut()),
         }
     }
 }
@@ -92,6 +97,9 @@ pub(crate) fn init(number: usize) {
     gdt::init(number, itself as usize);
     // SAFETY: the segment has just been loaded with this CPU's own structure, which is static.
     unsafe { arch::set_cpu_base(itself as usize) };
+    // Nobody saves the registers of the FPU: its instructions fault, in ring 3, too.
+    // SAFETY: compiled code has none of them.
+    unsafe { cr0_write(cr0() | Cr0::CR0_EMULATE_COPROCESSOR) };
 }
 
 #[cfg(target_arch = "x86")]
@@ -154,6 +162,22 @@ pub fn number() -> usize {
         );
     }
     number
+}
+
+/// What the thread that runs has of user space, or null. It is the thread's, wherever it moves.
+#[inline]
+pub(crate) fn user() -> *const Current {
+    let user;
+    // SAFETY: one load from this CPU's structure; `init` comes first. Not `pure`: a thread may have its address space taken away.
+    unsafe {
+        asm!(
+            own!("mov {user},"),
+            user = out(reg) user,
+            offset = const offset_of!(Cpu, user),
+            options(readonly, nostack, preserves_flags)
+        );
+    }
+    user
 }
 
 /// One more reason in a count of reasons. A count at its end stays there: so many contexts were forgotten that what they keep off

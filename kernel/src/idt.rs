@@ -18,6 +18,9 @@ use crate::gdt;
 
 const VECTORS: usize = 256;
 
+/// The vector of system calls, the one that ring 3 may call itself.
+pub const SYSTEM_CALL_VECTOR: u8 = 0x80;
+
 /// Distance between two stubs, in bytes.
 const STUB_SIZE: usize = 16;
 
@@ -54,7 +57,8 @@ pub fn init() {
         core::array::from_fn(|vector| {
             let stub = &raw const STUBS as usize + vector * STUB_SIZE;
             let gate: DescriptorBuilder = DescriptorBuilder::interrupt_descriptor(gdt::CODE, stub as GateAddress);
-            gate.present().dpl(Ring::Ring0).finish()
+            let ring = if vector == usize::from(SYSTEM_CALL_VECTOR) { Ring::Ring3 } else { Ring::Ring0 };
+            gate.present().dpl(ring).finish()
         })
     });
 }

@@ -15,10 +15,10 @@
 //! }
 //! ```
 //!
-//! Up to four CPUs and sixteen threads, which the CPUs share, in ring 0, and in one of three paging modes: 32-bit without PAE (feature
+//! Up to four CPUs and sixteen threads, which the CPUs share, in one of three paging modes: 32-bit without PAE (feature
 //! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). The
 //! window's translations are global, but in the mode without PAE. How the kernel joins `highmem` is in [`kmap`], how the CPUs are started
-//! in [`smp`], and which thread runs on which of them in [`sched`]. On the host the crate is empty, so that the workspace still builds there.
+//! in [`smp`], which thread runs on which of them in [`sched`], and how a thread becomes a process in ring 3 in [`user`]. On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -30,6 +30,7 @@ pub mod boot;
 pub mod console;
 pub mod cpu;
 pub mod exit;
+mod fixup;
 pub mod frames;
 mod gdt;
 pub mod harness;
@@ -52,6 +53,7 @@ pub mod sync;
 pub mod thread;
 pub mod timer;
 mod trap;
+pub mod user;
 pub mod wait;
 #[cfg_attr(feature = "cpu-window", path = "window/cpu.rs")]
 #[cfg_attr(not(feature = "cpu-window"), path = "window/shared.rs")]

@@ -12,8 +12,9 @@
 //! in use. Whoever comes out of a switch unlocks what another thread has locked.
 //!
 //! A switch saves the registers that a function has to preserve, on the thread's stack; an interrupt has saved the others there. There is
-//! nothing else: the targets have no FPU, MMX or SSE registers (soft float), all threads share one address space, and CR3 stays as the
-//! CPU has it.
+//! little else: the targets have no FPU, MMX or SSE registers (soft float), and CR3 changes only where one of the two threads has an address
+//! space of its own ([`user`]). A thread without one runs on the kernel's tables, so that no CPU still uses those of a process
+//! that has ended.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -27,7 +28,7 @@ use core::time::Duration;
 use spin::mutex::SpinMutex;
 
 use crate::kmap::Task;
-use crate::{arch, boot, cpu, irq, lapic, smp, timer};
+use crate::{arch, boot, cpu, irq, lapic, smp, timer, user};
 
 /// How many threads there can be at a time, besides those that idle.
 pub const MAX: usize = 16;
@@ -73,6 +74,8 @@ struct Thread {
     lives: u64,
     /// Who waits for its end.
     joiner: Option<Id>,
+    /// What it has of user space.
+    user: user::Link,
 }
 
 impl Thread {
@@ -87,6 +90,7 @@ impl Thread {
             alarm: None,
             lives: 0,
             joiner: None,
+            user: user::Link::NONE,
         }
     }
 
@@ -212,20 +216,28 @@ pub(crate) fn init() {
 ///
 /// If there are [`MAX`] already, or there is no such CPU.
 pub(crate) fn spawn(name: &'static str, bound: Option<usize>, body: Body) -> (Id, u64) {
+    try_spawn(name, bound, body).unwrap_or_else(|| {
+        let names: Vec<_> = lock().all[cpu::MAX..].iter().map(|thread| thread.name).collect();
+        panic!("no thread is left for {name}, all {MAX} are in use: {names:?}")
+    })
+}
+
+/// As [`spawn`], but for the panic if there are [`MAX`] threads: then it is `None`.
+///
+/// # Panics
+///
+/// If there is no such CPU.
+pub(crate) fn try_spawn(name: &'static str, bound: Option<usize>, body: Body) -> Option<(Id, u64)> {
     assert!(bound.is_none_or(|cpu| cpu < smp::count()), "no CPU {bound:?} for thread {name}");
     let mut threads = lock();
-    let free = (cpu::MAX..ALL).find(|&id| threads.all[id].state == State::Free);
-    let Some(id) = free else {
-        let names = threads.all[cpu::MAX..].iter().map(|thread| thread.name);
-        panic!("no thread is left for {name}, all {MAX} are in use: {:?}", names.collect::<Vec<_>>())
-    };
+    let id = (cpu::MAX..ALL).find(|&id| threads.all[id].state == State::Free)?;
     // SAFETY: nobody uses the stack of a thread that there is not.
     let stack_pointer = unsafe { first_frame(boot::stack_top(id)) };
     let lives = threads.all[id].lives;
     threads.all[id] = Thread { bound, stack_pointer, body: Some(body), lives, ..Thread::new(name, State::Ready) };
     threads.make_ready(id);
     threads.poke_for(id);
-    (id, lives)
+    Some((id, lives))
 }
 
 /// Puts on an empty stack what the switch to a thread takes off: registers, and [`start`] to return to.
@@ -287,6 +299,8 @@ fn switch(mut threads: Locked) -> Locked {
     );
     let were_on = cpu.irqs_were_on.load(Relaxed);
     let to = threads.all[next].stack_pointer;
+    // SAFETY: the thread that goes on has what this leads to, or has said that it has none; interrupts are off.
+    unsafe { user::load(threads.all[next].user) };
     let from = &raw mut threads.all[current].stack_pointer;
     mem::forget(threads); // the thread that goes on has the lock now
     // SAFETY: `to` is what an earlier switch, or `first_frame`, has left of a thread that runs nowhere, and the lock keeps others from it.
@@ -295,6 +309,18 @@ fn switch(mut threads: Locked) -> Locked {
     // This may be another CPU.
     cpu::this().irqs_were_on.store(were_on, Relaxed);
     Locked(())
+}
+
+/// Has this thread have an address space, or none, from now on, on whatever CPU.
+///
+/// # Safety
+///
+/// What `link` leads to stays until the thread has another.
+pub(crate) unsafe fn set_user(link: user::Link) {
+    let mut threads = lock();
+    threads.current().user = link;
+    // SAFETY: by this function's contract; interrupts are off.
+    unsafe { user::load(link) };
 }
 
 /// Lets other threads run that are ready, if there are any. Called by a thread that need not stay, or with interrupts off at the end of
@@ -358,9 +384,19 @@ pub(crate) fn idle() -> ! {
 /// If the code that runs is not a thread that may sleep. Its `Task` says that it is; a context that was forgotten may have left
 /// preemption off.
 #[track_caller]
-fn assert_may_sleep() {
-    let counts = (cpu::preempt_count(), cpu::softirqs_off(), irq::depth());
+pub(crate) fn assert_may_sleep() {
+    let counts = counts();
     assert!(irq::enabled() && counts == (0, 0, 0), "sleeps with preemption, softirqs or interrupts off: {counts:?}");
+}
+
+/// The reasons not to sleep: preemption off, softirqs off, interrupt handlers.
+fn counts() -> (u32, u32, u32) {
+    (cpu::preempt_count(), cpu::softirqs_off(), irq::depth())
+}
+
+/// Whether there is no reason not to sleep but that interrupts are off, as they are for the handler of a fault.
+pub(crate) fn may_sleep_with_irqs_on() -> bool {
+    counts() == (0, 0, 0)
 }
 
 /// Notes that this thread wants to sleep, from which moment on a [`wake`] counts, and gives its number.

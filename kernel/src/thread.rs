@@ -36,6 +36,15 @@ pub fn spawn<T: Send + 'static>(
     start(name, None, f)
 }
 
+/// As [`spawn`]; `None` if there are [`MAX`] threads already.
+pub fn try_spawn<T: Send + 'static>(
+    name: &'static str,
+    f: impl FnOnce(&mut Task<'_>) -> T + Send + 'static,
+) -> Option<JoinHandle<T>> {
+    let (body, result) = with_result(f);
+    sched::try_spawn(name, None, body).map(|thread| JoinHandle { thread, result })
+}
+
 /// Starts a thread that runs `f`, on this CPU and on no other.
 ///
 /// # Panics
@@ -54,13 +63,21 @@ fn start<T: Send + 'static>(
     bound: Option<usize>,
     f: impl FnOnce(&mut Task<'_>) -> T + Send + 'static,
 ) -> JoinHandle<T> {
+    let (body, result) = with_result(f);
+    JoinHandle { thread: sched::spawn(name, bound, body), result }
+}
+
+/// What the thread is to do, and where it puts what `f` returns.
+fn with_result<T: Send + 'static>(
+    f: impl FnOnce(&mut Task<'_>) -> T + Send + 'static,
+) -> (sched::Body, Arc<IrqLock<Option<T>>>) {
     let result = Arc::new(IrqLock::new(None));
     let slot = Arc::clone(&result);
     let body = move |task: &mut Task<'_>| {
         let value = f(task);
         slot.with(|slot| *slot = Some(value));
     };
-    JoinHandle { thread: sched::spawn(name, bound, Box::new(body)), result }
+    (Box::new(body), result)
 }
 
 impl<T> JoinHandle<T> {

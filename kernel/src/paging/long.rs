@@ -6,7 +6,7 @@ use core::ptr;
 use x86::controlregs::{Cr4, cr4};
 
 use super::wide;
-pub use super::wide::{GLOBAL_TRANSLATIONS, INDEX_BITS, NX_EXISTS, Raw, decode, page, read};
+pub use super::wide::{GLOBAL_TRANSLATIONS, INDEX_BITS, NX_EXISTS, Raw, decode, page, read, user_page};
 use crate::arch::{DIRECT_MAP_BASE, IMAGE_BASE};
 
 /// The mode, for `highmem`.
@@ -67,6 +67,11 @@ pub fn table(phys: u64, _level: u32) -> u64 {
     wide::table(phys)
 }
 
+/// As [`table`], for tables of user space.
+pub fn user_table(phys: u64, _level: u32) -> u64 {
+    wide::user_table(phys)
+}
+
 /// Fills an empty entry, in one store.
 ///
 /// # Safety
@@ -75,4 +80,14 @@ pub fn table(phys: u64, _level: u32) -> u64 {
 pub unsafe fn write(at: *mut Raw, entry: u64) {
     // SAFETY: by this function's contract; the CPU may be walking the table.
     unsafe { ptr::write_volatile(at, entry) }
+}
+
+/// Empties an entry.
+///
+/// # Safety
+///
+/// `at` points to an entry that nobody else writes.
+pub unsafe fn clear(at: *mut Raw) {
+    // SAFETY: by this function's contract; the CPU may be walking the table.
+    unsafe { ptr::write_volatile(at, 0) }
 }

@@ -11,7 +11,11 @@
 //! With the feature `cpu-window`, each CPU has tables of its own on the way from the top to the window, and its own page tables behind
 //! it: these join by [`link_table_of`]. All else the CPUs share, and that is so by construction: a table on that way exists once for
 //! each CPU, in a row, and whatever is put into one copy is put into all, now or later. The copies differ in nothing but what
-//! leads to the window. A context switch loads no CR3: the top table belongs to the CPU, and not to the thread.
+//! leads to the window.
+//!
+//! An address space ([`user`]) has a top table of its own, in as many copies, with the kernel's entries of the top table of each CPU:
+//! what the kernel maps, it maps in all address spaces. So the kernel's top table is final once there is an address space. A context switch
+//! from one address space to another, or to a thread without one, loads the copy of the CPU.
 //!
 //! The format of an entry and the number of levels are those of the paging mode, each of which is a file with the same names in
 //! it: 32-bit without PAE (feature `non-pae`), 32-bit with PAE, 64-bit. Here, an entry is a `u64`.
@@ -20,6 +24,7 @@
 #[cfg_attr(all(target_arch = "x86", feature = "non-pae"), path = "non_pae.rs")]
 #[cfg_attr(all(target_arch = "x86", not(feature = "non-pae")), path = "pae.rs")]
 mod mode;
+pub(crate) mod user;
 #[cfg(not(all(target_arch = "x86", feature = "non-pae")))]
 mod wide;
 
@@ -31,7 +36,8 @@ use core::arch::x86_64::__cpuid;
 use core::cell::UnsafeCell;
 use core::ffi::c_void;
 use core::ops::{Range, RangeInclusive};
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use highmem::PAGE_SIZE;
 use x86::controlregs::{Cr4, cr3, cr3_write, cr4, cr4_write};
@@ -85,6 +91,9 @@ impl Table {
         assert!(self.get(index) == 0, "page-table entry {index} is in use");
         // SAFETY: inside the table, as `get` has checked, and empty.
         unsafe { mode::write(self.0.get().cast::<Raw>().add(index), entry) }
+        // Looked at after the store, as `user` loads the entries after it has said so: one of the two sees the other.
+        let is_top = POOL[..COPIES].iter().any(|top| ptr::eq(top, self));
+        assert!(!is_top || !TOP_IS_FINAL.load(Ordering::SeqCst), "address spaces lack entry {index} of the top table");
     }
 }
 
@@ -103,6 +112,9 @@ static POOL: [Table; LOWMEM_LIMIT / TABLE_SPAN + OTHER_TABLES + ON_THE_WAY * (CO
 
 /// How many tables of the pool are taken.
 static TAKEN: AtomicUsize = AtomicUsize::new(COPIES);
+
+/// Whether address spaces may have copied the entries of the top table.
+static TOP_IS_FINAL: AtomicBool = AtomicBool::new(false);
 
 /// 1 if pages can be no-execute. An integer, whose lowest bit is a `bool` without a comparison: it is asked for at each mapping.
 static HAS_NX: AtomicUsize = AtomicUsize::new(0);

@@ -74,6 +74,16 @@ pub fn page(phys: u64, writable: bool, _no_execute: bool) -> u64 {
     PTEntry::new(PAddr(phys as u32), allowed).0.into()
 }
 
+/// As [`table`], for tables of user space.
+pub fn user_table(phys: u64, level: u32) -> u64 {
+    table(phys, level) | u64::from(PDFlags::US.bits())
+}
+
+/// As [`page`], for a page of user space.
+pub fn user_page(phys: u64, writable: bool, no_execute: bool) -> u64 {
+    page(phys, writable, no_execute) | u64::from(PTFlags::US.bits())
+}
+
 /// What an entry that maps a page says.
 pub fn decode(entry: u64) -> Page {
     let entry = PTEntry(entry as u32);
@@ -98,4 +108,14 @@ pub unsafe fn read(at: *const Raw) -> u64 {
 pub unsafe fn write(at: *mut Raw, entry: u64) {
     // SAFETY: by this function's contract.
     unsafe { ptr::write_volatile(at, entry as u32) }
+}
+
+/// Empties an entry.
+///
+/// # Safety
+///
+/// `at` points to an entry that nobody else writes.
+pub unsafe fn clear(at: *mut Raw) {
+    // SAFETY: by this function's contract; the CPU may be walking the table.
+    unsafe { ptr::write_volatile(at, 0) }
 }

@@ -6,7 +6,7 @@ use core::ptr;
 use x86::bits64::paging::{PAddr, PDPTEntry, PDPTFlags};
 
 use super::wide;
-pub use super::wide::{GLOBAL_TRANSLATIONS, INDEX_BITS, NX_EXISTS, Raw, decode, page, read};
+pub use super::wide::{GLOBAL_TRANSLATIONS, INDEX_BITS, NX_EXISTS, Raw, decode, page, read, user_page};
 use crate::arch::IMAGE_BASE;
 
 /// The mode, for `highmem`.
@@ -58,6 +58,11 @@ pub fn table(phys: u64, level: u32) -> u64 {
     if level == 3 { PDPTEntry::new(PAddr(phys), PDPTFlags::P).0 } else { wide::table(phys) }
 }
 
+/// As [`table`], for tables of user space.
+pub fn user_table(phys: u64, level: u32) -> u64 {
+    if level == 3 { table(phys, level) } else { wide::user_table(phys) }
+}
+
 /// Fills an empty entry: high half first, and then the low half with the present bit (I10).
 ///
 /// # Safety
@@ -69,5 +74,19 @@ pub unsafe fn write(at: *mut Raw, entry: u64) {
     unsafe {
         ptr::write_volatile(halves.add(1), (entry >> 32) as u32);
         ptr::write_volatile(halves, entry as u32);
+    }
+}
+
+/// Empties an entry: low half first, with the present bit (I10).
+///
+/// # Safety
+///
+/// `at` points to an entry that nobody else writes.
+pub unsafe fn clear(at: *mut Raw) {
+    let halves = at.cast::<u32>();
+    // SAFETY: by this function's contract; the CPU may be walking the table: volatile, in the order of I10.
+    unsafe {
+        ptr::write_volatile(halves, 0);
+        ptr::write_volatile(halves.add(1), 0);
     }
 }

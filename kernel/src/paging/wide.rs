@@ -31,6 +31,16 @@ pub fn page(phys: u64, writable: bool, no_execute: bool) -> u64 {
     PTEntry::new(PAddr(phys), flags).0
 }
 
+/// As [`table`], for tables of user space.
+pub fn user_table(phys: u64) -> u64 {
+    table(phys) | PDFlags::US.bits()
+}
+
+/// As [`page`], for a page of user space.
+pub fn user_page(phys: u64, writable: bool, no_execute: bool) -> u64 {
+    page(phys, writable, no_execute) | PTFlags::US.bits()
+}
+
 /// What an entry that maps a page says.
 pub fn decode(entry: u64) -> Page {
     let entry = PTEntry(entry);

@@ -5,10 +5,12 @@
 mod entry;
 mod switch;
 mod trap;
+mod user;
 
 pub(crate) use switch::{SAVED_REGISTERS, switch_stacks};
-pub use trap::TrapFrame;
+pub use trap::{TrapFrame, UserFrame};
 pub use x86::bits32::eflags::EFlags as Flags;
+pub(crate) use user::{TaskState, enter_user, store_kernel_stack, task_descriptor, task_state};
 pub(crate) use x86::segmentation::Descriptor as Gate;
 
 use x86::segmentation::DescriptorBuilder;
@@ -21,6 +23,9 @@ pub const DIRECT_MAP_BASE: usize = 0xC000_0000;
 
 /// Where physical address 0 would be in the mapping that the kernel's image is linked in.
 pub const IMAGE_BASE: usize = DIRECT_MAP_BASE;
+
+/// Behind the addresses of user space.
+pub const USER_END: usize = DIRECT_MAP_BASE;
 
 /// The most physical memory that the direct map covers: 896 MiB.
 pub const LOWMEM_LIMIT: usize = 896 << 20;

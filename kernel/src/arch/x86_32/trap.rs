@@ -2,8 +2,10 @@
 
 use core::arch::global_asm;
 use core::fmt;
+use core::mem::offset_of;
 
-use crate::trap;
+use super::Flags;
+use crate::{gdt, trap};
 
 global_asm!(
     r#"
@@ -13,6 +15,8 @@ trap_common:                                # TrapFrame is this, from the top of
     pushal
     movl %esp, %ebp
     cld
+    testb $3, {cs}(%esp)
+    jnz trap_from_user
     andl $-16, %esp
     subl $12, %esp
     pushl %ebp
@@ -21,14 +25,46 @@ trap_common:                                # TrapFrame is this, from the top of
     popal
     addl $8, %esp                           # vector, error code
     iretl
+
+trap_from_user:                             # UserFrame is this; the segments are those of ring 3
+    movl ${data}, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    movl ${own}, %eax
+    movl %eax, %fs
+    andl $-16, %esp
+    subl $12, %esp
+    pushl %ebp
+    call {from_user}
+    movl %ebp, %esp
+    testb %al, %al
+    jnz leave_user
+
+    .globl resume_user
+resume_user:                                # a UserFrame is on the stack; interrupts are off
+    movl ${user_data}, %eax
+    movl %eax, %ds
+    movl %eax, %es
+    xorl %eax, %eax
+    movl %eax, %fs
+    movl %eax, %gs
+    popal
+    addl $8, %esp
+    iretl
     .popsection
     "#,
+    cs = const offset_of!(TrapFrame, cs),
+    data = const gdt::DATA.bits(),
+    own = const gdt::OWN.bits(),
+    user_data = const gdt::USER_DATA.bits(),
     entry = sym trap::entry,
+    from_user = sym trap::from_user,
     options(att_syntax)
 );
 
 /// The stack after an exception or interrupt, as the stubs in `idt` and `trap_common` leave it.
 #[repr(C)]
+#[derive(Clone, Copy, Default)]
 pub struct TrapFrame {
     edi: u32,
     esi: u32,
@@ -44,6 +80,45 @@ pub struct TrapFrame {
     eip: u32,
     cs: u32,
     eflags: u32,
+}
+
+/// The same where ring 3 was interrupted: the processor has changed the stack, and pushed the old one.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct UserFrame {
+    trap: TrapFrame,
+    esp: u32,
+    ss: u32,
+}
+
+impl UserFrame {
+    /// Registers of ring 3 to begin with: at `ip`, with this stack, and `arguments` in `ebx`, `ecx` and `edx`.
+    pub(crate) fn new(ip: usize, sp: usize, arguments: [usize; 3]) -> Self {
+        let [ebx, ecx, edx] = arguments.map(|argument| argument as u32);
+        let (cs, ss) = (gdt::USER_CODE.bits().into(), gdt::USER_DATA.bits().into());
+        let eflags = (Flags::FLAGS_IF | Flags::FLAGS_A1).bits();
+        Self { trap: TrapFrame { ebx, ecx, edx, eip: ip as u32, cs, eflags, ..TrapFrame::default() }, esp: sp as u32, ss }
+    }
+
+    /// What an interrupt handler wants of it.
+    pub(crate) fn trap(&mut self) -> &mut TrapFrame {
+        &mut self.trap
+    }
+
+    /// Which system call: `eax`.
+    pub(crate) fn call(&self) -> usize {
+        self.trap.eax as usize
+    }
+
+    /// Its arguments: `ebx`, `ecx`, `edx`.
+    pub(crate) fn arguments(&self) -> [usize; 3] {
+        [self.trap.ebx, self.trap.ecx, self.trap.edx].map(|argument| argument as usize)
+    }
+
+    /// What it gives: `eax`.
+    pub(crate) fn set_result(&mut self, result: isize) {
+        self.trap.eax = result as u32;
+    }
 }
 
 impl TrapFrame {
@@ -67,11 +142,15 @@ impl TrapFrame {
         (&raw const *self).wrapping_add(1) as usize
     }
 
-    /// Has the interrupted code go on at `ip`, with 1 in `eax` and these values in `ecx` and `edx`.
-    pub(crate) fn resume(&mut self, ip: usize, ecx: u32, edx: usize) {
+    /// Whether interrupts were on.
+    pub(crate) fn interrupts_were_on(&self) -> bool {
+        self.eflags & Flags::FLAGS_IF.bits() != 0
+    }
+
+    /// Has the interrupted code go on at `ip`, with these values in `eax` and `edx`.
+    pub(crate) fn resume(&mut self, ip: usize, eax: u32, edx: usize) {
         self.eip = ip as u32;
-        self.eax = 1;
-        self.ecx = ecx;
+        self.eax = eax;
         self.edx = edx as u32;
     }
 }

@@ -7,9 +7,11 @@
 mod entry;
 mod switch;
 mod trap;
+mod user;
 
 pub(crate) use switch::{SAVED_REGISTERS, switch_stacks};
-pub use trap::TrapFrame;
+pub use trap::{TrapFrame, UserFrame};
+pub(crate) use user::{TaskState, enter_user, store_kernel_stack, task_descriptor, task_state};
 pub use x86::bits64::rflags::{RFlags as Flags, read as flags};
 pub(crate) use x86::bits64::segmentation::Descriptor64 as Gate;
 
@@ -23,6 +25,10 @@ pub const DIRECT_MAP_BASE: usize = 0xFFFF_8000_0000_0000;
 
 /// Where physical address 0 would be in the mapping that the kernel's image is linked in.
 pub const IMAGE_BASE: usize = 0xFFFF_FFFF_8000_0000;
+
+/// Behind the addresses of user space: the lower half of a 4-level address space. Its last page is left out, so that no instruction
+/// ends where addresses do, and nothing returns there.
+pub const USER_END: usize = 0x7FFF_FFFF_F000;
 
 /// The most physical memory that the direct map covers: 1 GiB. The rest is highmem, as on a machine of 32 bits.
 pub const LOWMEM_LIMIT: usize = 1 << 30;

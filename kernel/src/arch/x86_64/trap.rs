@@ -2,8 +2,10 @@
 
 use core::arch::global_asm;
 use core::fmt;
+use core::mem::offset_of;
 
-use crate::trap;
+use super::Flags;
+use crate::{gdt, trap};
 
 global_asm!(
     r#"
@@ -28,9 +30,12 @@ trap_common:                                # TrapFrame is this, from the top of
     movq %rsp, %rdi
     movq %rsp, %rbp
     cld
+    testb $3, {cs}(%rsp)
+    jnz trap_from_user
     andq $-16, %rsp
     call {entry}
     movq %rbp, %rsp
+trap_return:
     popq %r15
     popq %r14
     popq %r13
@@ -48,14 +53,30 @@ trap_common:                                # TrapFrame is this, from the top of
     popq %rax
     addq $16, %rsp                          # vector, error code
     iretq
+
+trap_from_user:                             # gs is that of ring 3, and the CPU's own waits where swapgs has put it
+    swapgs
+    andq $-16, %rsp
+    call {from_user}
+    movq %rbp, %rsp
+    testb %al, %al
+    jnz leave_user
+
+    .globl resume_user
+resume_user:                                # a UserFrame is on the stack; interrupts are off
+    swapgs
+    jmp trap_return
     .popsection
     "#,
+    cs = const offset_of!(TrapFrame, cs),
     entry = sym trap::entry,
+    from_user = sym trap::from_user,
     options(att_syntax)
 );
 
 /// The stack after an exception or interrupt, as the stubs in `idt` and `trap_common` leave it.
 #[repr(C)]
+#[derive(Clone, Copy, Default)]
 pub struct TrapFrame {
     r15: u64,
     r14: u64,
@@ -81,6 +102,41 @@ pub struct TrapFrame {
     ss: u64,
 }
 
+/// The same where ring 3 was interrupted.
+#[repr(transparent)]
+#[derive(Clone, Copy, Default)]
+pub struct UserFrame(TrapFrame);
+
+impl UserFrame {
+    /// Registers of ring 3 to begin with: at `ip`, with this stack, and `arguments` in `rbx`, `rcx` and `rdx`.
+    pub(crate) fn new(ip: usize, sp: usize, arguments: [usize; 3]) -> Self {
+        let [rbx, rcx, rdx] = arguments.map(|argument| argument as u64);
+        let (cs, ss) = (gdt::USER_CODE.bits().into(), gdt::USER_DATA.bits().into());
+        let rflags = (Flags::FLAGS_IF | Flags::FLAGS_A1).bits();
+        Self(TrapFrame { rbx, rcx, rdx, rip: ip as u64, cs, rflags, rsp: sp as u64, ss, ..TrapFrame::default() })
+    }
+
+    /// What an interrupt handler wants of it.
+    pub(crate) fn trap(&mut self) -> &mut TrapFrame {
+        &mut self.0
+    }
+
+    /// Which system call: `rax`.
+    pub(crate) fn call(&self) -> usize {
+        self.0.rax as usize
+    }
+
+    /// Its arguments: `rbx`, `rcx`, `rdx`.
+    pub(crate) fn arguments(&self) -> [usize; 3] {
+        [self.0.rbx, self.0.rcx, self.0.rdx].map(|argument| argument as usize)
+    }
+
+    /// What it gives: `rax`.
+    pub(crate) fn set_result(&mut self, result: isize) {
+        self.0.rax = result as u64;
+    }
+}
+
 impl TrapFrame {
     /// Which exception or interrupt.
     pub fn vector(&self) -> u8 {
@@ -102,11 +158,15 @@ impl TrapFrame {
         self.rsp as usize
     }
 
-    /// Has the interrupted code go on at `ip`, with 1 in `rax` and these values in `rcx` and `rdx`.
-    pub(crate) fn resume(&mut self, ip: usize, rcx: u32, rdx: usize) {
+    /// Whether interrupts were on.
+    pub(crate) fn interrupts_were_on(&self) -> bool {
+        self.rflags & Flags::FLAGS_IF.bits() != 0
+    }
+
+    /// Has the interrupted code go on at `ip`, with these values in `rax` and `rdx`.
+    pub(crate) fn resume(&mut self, ip: usize, rax: u32, rdx: usize) {
         self.rip = ip as u64;
-        self.rax = 1;
-        self.rcx = rcx.into();
+        self.rax = rax.into();
         self.rdx = rdx as u64;
     }
 }

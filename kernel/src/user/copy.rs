@@ -1,0 +1,118 @@
+//! Copies between the kernel and user space.
+//!
+//! In C, a pointer that a program passed is one dereference away from being used: without a check it may point into the kernel, and
+//! without a fix-up a missing page stops the machine. The rule: user memory is reached by these two functions, which check and which
+//! survive a fault. They take an address, which is no pointer, and say how many bytes are left over.
+//!
+//! With `may_sleep`, a page that is missing, or shared, is brought in on the way; without, it is where the copy ends. Linux:
+//! `copy_from_user()`, and the same under `pagefault_disable()`.
+
+use core::arch::asm;
+
+use crate::kmap::MaySleep;
+use crate::user::Current;
+use crate::user::layout::USER_END;
+
+/// The process has nothing at an address that it gave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault;
+
+/// Copies from user space. Gives how many bytes are left, from the first one on that cannot be read: 0 if all were copied, and all if this is
+/// not user space.
+///
+/// # Safety
+///
+/// `len` bytes at `to` may be written. With `may_sleep`, the caller holds the thread's `&mut MaySleep`, and lends it.
+pub unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, may_sleep: bool) -> usize {
+    // SAFETY: by this function's contract.
+    unsafe { copy(to as usize, from, len, from, may_sleep) }
+}
+
+/// Copies to user space. Gives how many bytes are left, from the first one on that cannot be written: 0 if all were copied, and all if this
+/// is not user space.
+///
+/// # Safety
+///
+/// `len` bytes at `from` may be read. With `may_sleep`, the caller holds the thread's `&mut MaySleep`, and lends it.
+pub unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, may_sleep: bool) -> usize {
+    // SAFETY: by this function's contract.
+    unsafe { copy(to, from as usize, len, to, may_sleep) }
+}
+
+/// Copies from user space what fills `to`.
+///
+/// # Errors
+///
+/// If some of it cannot be read.
+pub fn read(_task: &mut MaySleep<'_>, from: usize, to: &mut [u8]) -> Result<(), Fault> {
+    // SAFETY: the slice may be written, and the task is ours.
+    let left = unsafe { copy_from_user(to.as_mut_ptr(), from, to.len(), true) };
+    if left == 0 { Ok(()) } else { Err(Fault) }
+}
+
+/// Copies `from` to user space.
+///
+/// # Errors
+///
+/// If some of it cannot be written.
+pub fn write(_task: &mut MaySleep<'_>, to: usize, from: &[u8]) -> Result<(), Fault> {
+    // SAFETY: the slice may be read, and the task is ours.
+    let left = unsafe { copy_to_user(to, from.as_ptr(), from.len(), true) };
+    if left == 0 { Ok(()) } else { Err(Fault) }
+}
+
+/// # Safety
+///
+/// As for the two functions above; `user` is the address of the two that is in user space.
+unsafe fn copy(to: usize, from: usize, len: usize, user: usize, may_sleep: bool) -> usize {
+    if user.checked_add(len).is_none_or(|end| end > USER_END) {
+        return len;
+    }
+    // SAFETY: by this function's contract.
+    Current::get(|current| match current {
+        Some(current) if may_sleep => unsafe { current.lend(|| move_bytes(to, from, len)) },
+        _ => unsafe { move_bytes(to, from, len) },
+    })
+}
+
+#[cfg(target_arch = "x86")]
+macro_rules! source {
+    () => {
+        "esi"
+    };
+}
+#[cfg(target_arch = "x86_64")]
+macro_rules! source {
+    () => {
+        "rsi"
+    };
+}
+
+/// Copies, and gives how many bytes are left after a fault. The fault may be on either side.
+///
+/// # Safety
+///
+/// What is copied over may be written.
+unsafe fn move_bytes(to: usize, from: usize, len: usize) -> usize {
+    let left;
+    // SAFETY: by this function's contract; after a fault, `ecx` says how many bytes are left, and the fix-up goes on behind the
+    // instruction with eax and edx set. The compiler keeps `esi` for itself.
+    unsafe {
+        asm!(
+            concat!("xchg ", source!(), ", {from}"),
+            "2: rep movsb",
+            concat!("3: xchg ", source!(), ", {from}"),
+            ".pushsection .ex_table, \"a\"",
+            ".long 2b - .",
+            ".long 3b - .",
+            ".popsection",
+            from = inout(reg) from => _,
+            inout("ecx") len => left,
+            inout("edi") to => _,
+            out("eax") _,
+            out("edx") _,
+            options(nostack)
+        );
+    }
+    left
+}
