@@ -338,7 +338,7 @@ fn a_process_that_may_not_dies_alone(task: &mut Task<'_>) {
         ("iret", entry::nested_iret(), &[10, 13]),
         ("syscall", entry::kernel_call(), UNDEFINED),
     ];
-    let innocent = process::spawn(task, entry::registers(), [10_000_000, 0, 0]).expect("there is memory");
+    let innocent = process::spawn(task, entry::registers(), [1_000_000, 0, 0]).expect("there is memory");
     for (name, program, vectors) in crimes {
         let process = process::spawn(task, program, [MEMORY, 0, 0]).expect("there is memory");
         let exit = process.wait(task);
@@ -391,7 +391,7 @@ fn registers_of_ring_3_survive_preemption(task: &mut Task<'_>) {
     balanced(task, |task| {
         with_many_ticks(task, |task| {
             let processes: Vec<Child> = (0..count)
-                .map(|_| process::spawn(task, entry::registers(), [20_000_000, 0, 0]).expect("there is memory"))
+                .map(|_| process::spawn(task, entry::registers(), [1_500_000, 0, 0]).expect("there is memory"))
                 .collect();
             // The processes never wait, and there are more of them than CPUs; but this thread has its turns, too.
             while processes.iter().any(|process| !process.is_finished()) {
