@@ -8,10 +8,10 @@
 use alloc::sync::Arc;
 
 use highmem::page::Volatile;
-use highmem::{PAGE_SIZE, Page, Pfn, kmap_atomic};
+use highmem::{Page, Pfn, clear_user_highpage, copy_user_highpage};
 
 use crate::frames::{self, SharedFrame};
-use crate::kmap::{MaySleep, Paging, Slot};
+use crate::kmap::{MaySleep, Paging};
 use crate::paging::user::OutOfMemory;
 
 /// One owner of such a page.
@@ -41,7 +41,7 @@ impl UserPage {
         let mut page = Self::new()?;
         let mut atomic = task.atomic();
         let slots = atomic.slots();
-        copy_user_highpage((slots.user1, &mut page), (slots.user0, self));
+        copy_user_highpage(slots.user1, &mut page, slots.user0, self);
         Ok(page)
     }
 
@@ -53,22 +53,5 @@ impl UserPage {
     /// Whether no other process has the page. None can get it then but from this owner.
     pub(super) fn is_alone(&mut self) -> bool {
         Arc::get_mut(&mut self.0).is_some()
-    }
-}
-
-fn clear_user_highpage(slot: Slot<'_, highmem::linux::User0>, page: &mut UserPage) {
-    kmap_atomic(slot, page).write_at(0, &[0; PAGE_SIZE]).expect("a whole page");
-}
-
-fn copy_user_highpage(
-    (to_slot, to): (Slot<'_, highmem::linux::User1>, &mut UserPage),
-    (from_slot, from): (Slot<'_, highmem::linux::User0>, &UserPage),
-) {
-    let from = kmap_atomic(from_slot, from);
-    let mut to = kmap_atomic(to_slot, to);
-    let mut bytes = [0; 512];
-    for at in (0..PAGE_SIZE).step_by(bytes.len()) {
-        from.read_at(at, &mut bytes).expect("within the page");
-        to.write_at(at, &bytes).expect("within the page");
     }
 }
