@@ -81,8 +81,18 @@ impl Row {
 }
 
 /// What differs with the layout of the window.
-const OF_THE_WINDOW: &[&str] =
-    &["boot", "atomic", "atomic_debug", "debug", "lies", "lies_debug", "threads", "threads_debug", "pool_small"];
+const OF_THE_WINDOW: &[&str] = &[
+    "boot",
+    "atomic",
+    "atomic_debug",
+    "debug",
+    "lies",
+    "lies_debug",
+    "threads",
+    "threads_debug",
+    "pool_small",
+    "user",
+];
 
 /// What is the same whatever features a CPU has besides its paging mode.
 const OF_THE_SCHEDULER: &[&str] = &["threads", "threads_debug"];
@@ -112,7 +122,7 @@ const MATRIX: &[Row] = &[
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
-const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown"];
+const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork"];
 
 /// On what the examples run.
 const EXAMPLE_MATRIX: &[Row] = &[

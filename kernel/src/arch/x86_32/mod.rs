@@ -9,8 +9,8 @@ mod user;
 
 pub(crate) use switch::{SAVED_REGISTERS, switch_stacks};
 pub use trap::{TrapFrame, UserFrame};
-pub use x86::bits32::eflags::EFlags as Flags;
 pub(crate) use user::{TaskState, enter_user, store_kernel_stack, task_descriptor, task_state};
+pub use x86::bits32::eflags::EFlags as Flags;
 pub(crate) use x86::segmentation::Descriptor as Gate;
 
 use x86::segmentation::DescriptorBuilder;

@@ -97,7 +97,11 @@ impl UserFrame {
         let [ebx, ecx, edx] = arguments.map(|argument| argument as u32);
         let (cs, ss) = (gdt::USER_CODE.bits().into(), gdt::USER_DATA.bits().into());
         let eflags = (Flags::FLAGS_IF | Flags::FLAGS_A1).bits();
-        Self { trap: TrapFrame { ebx, ecx, edx, eip: ip as u32, cs, eflags, ..TrapFrame::default() }, esp: sp as u32, ss }
+        Self {
+            trap: TrapFrame { ebx, ecx, edx, eip: ip as u32, cs, eflags, ..TrapFrame::default() },
+            esp: sp as u32,
+            ss,
+        }
     }
 
     /// What an interrupt handler wants of it.
