@@ -44,8 +44,8 @@ pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
 static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 
 // SAFETY: the checklist of `Kernel`.
-// The window: `window::link` links its tables before the first thread runs, there is one address space, and nobody else uses
-// these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; `paging::enter` sets CR4.PGE on each CPU
+// The window: `window::link` links its tables before the first thread runs, each address space has the kernel's entries of the top table of
+// each CPU (`paging::user`), and nobody else uses these addresses. Boot sets CR0.WP and turns the mode on; frames come from the memory map; `paging::enter` sets CR4.PGE on each CPU
 // if translations are global, and CR4.PCIDE only then.
 // The CPU: each has a number of its own, before its first thread. Threads move from CPU to CPU, but not while preemption or interrupts are
 // off, nor in a softirq: `sched` looks at the counts of the CPU before a switch, and the count goes up in one instruction. Softirqs and

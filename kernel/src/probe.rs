@@ -1,7 +1,7 @@
 //! Accesses that may fault: did this page table say what we think it says?
 //!
 //! A test of a mapping has to try what must not work. Each function here makes one access with one instruction that has a
-//! [fix-up](crate::fixup). The fault comes back as an ordinary error.
+//! fix-up (see `fixup`). The fault comes back as an ordinary error.
 
 use core::arch::asm;
 use core::fmt;

@@ -13,7 +13,7 @@
 //! each CPU, in a row, and whatever is put into one copy is put into all, now or later. The copies differ in nothing but what
 //! leads to the window.
 //!
-//! An address space ([`user`]) has a top table of its own, in as many copies, with the kernel's entries of the top table of each CPU:
+//! An address space (see [`user`](crate::user)) has a top table of its own, in as many copies, with the kernel's entries of the top table of each CPU:
 //! what the kernel maps, it maps in all address spaces. So the kernel's top table is final once there is an address space. A context switch
 //! from one address space to another, or to a thread without one, loads the copy of the CPU.
 //!

@@ -69,9 +69,11 @@ unsafe fn copy(to: usize, from: usize, len: usize, user: usize, may_sleep: bool)
         return len;
     }
     // SAFETY: by this function's contract.
+    let move_bytes = || unsafe { move_bytes(to, from, len) };
     Current::get(|current| match current {
-        Some(current) if may_sleep => unsafe { current.lend(|| move_bytes(to, from, len)) },
-        _ => unsafe { move_bytes(to, from, len) },
+        // SAFETY: by this function's contract, the right to sleep is lent; the closure copies.
+        Some(current) if may_sleep => unsafe { current.lend(move_bytes) },
+        _ => move_bytes(),
     })
 }
 
@@ -96,7 +98,7 @@ macro_rules! source {
 unsafe fn move_bytes(to: usize, from: usize, len: usize) -> usize {
     let left;
     // SAFETY: by this function's contract; after a fault, `ecx` says how many bytes are left, and the fix-up goes on behind the
-    // instruction with eax and edx set. The compiler keeps `esi` for itself.
+    // instruction with eax and edx set. The compiler keeps `esi` for itself, and so cannot be told that it is used; `from` may be in it.
     unsafe {
         asm!(
             concat!("xchg ", source!(), ", {from}"),

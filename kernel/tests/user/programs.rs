@@ -138,6 +138,33 @@ global_asm!(
     "mov ecx, {stack} - 8",
     "mov ebx, [ecx]",
     "jmp user_exit",
+    // The child writes one word of each page, twice, and looks at them all. Ends with its exit code.
+    ".globl user_one_word",
+    "user_one_word:",
+    "mov ebp, ebx",
+    "mov esi, 0x44444444",
+    "fill",
+    "mov eax, {fork}",
+    "int 0x80",
+    "test eax, eax",
+    "jz 3f",
+    "mov eax, {wait}",
+    "xor ebx, ebx",
+    "mov ecx, {stack} - 8",
+    "int 0x80",
+    "mov ecx, {stack} - 8",
+    "mov ebx, [ecx]",
+    "jmp user_exit",
+    "3: mov edi, {memory}",
+    "mov ecx, ebp",
+    "2: not dword ptr [edi]",
+    "not dword ptr [edi]",
+    "add edi, 4096",
+    "dec ecx",
+    "jnz 2b",
+    "verify 6",
+    "mov ebx, 0",
+    "jmp user_exit",
     // Forks until that fails, each child too; ends with the error when all have ended.
     ".globl user_bomb",
     "user_bomb:",
@@ -346,6 +373,7 @@ programs! {
     zeros = "user_zeros";
     child_first = "user_child_first";
     parent_first = "user_parent_first";
+    one_word = "user_one_word";
     bomb = "user_bomb";
     bad_child = "user_bad_child";
     registers = "user_registers";

@@ -22,11 +22,12 @@ fn user_tests(task: &mut Task<'_>) {
         task,
         &[
             ("a_process_gives_its_exit_code", a_process_gives_its_exit_code),
-            ("untouched_memory_is_zero", untouched_memory_is_zero),
             ("memory_has_a_frame_only_when_it_is_touched", memory_has_a_frame_only_when_it_is_touched),
             ("what_a_child_writes_its_parent_does_not_see", what_a_child_writes_its_parent_does_not_see),
             ("what_a_parent_writes_its_child_does_not_see", what_a_parent_writes_its_child_does_not_see),
+            ("a_copied_page_has_the_bytes_of_the_shared_one", a_copied_page_has_the_bytes_of_the_shared_one),
             ("a_page_is_copied_once_and_then_reused", a_page_is_copied_once_and_then_reused),
+            ("untouched_memory_is_zero", untouched_memory_is_zero),
             ("a_copy_says_how_much_is_left", a_copy_says_how_much_is_left),
             ("a_copy_stops_at_a_missing_page", a_copy_stops_at_a_missing_page),
             ("a_copy_that_may_not_sleep_brings_nothing_in", a_copy_that_may_not_sleep_brings_nothing_in),
@@ -142,6 +143,10 @@ fn what_a_parent_writes_its_child_does_not_see(task: &mut Task<'_>) {
         assert_eq!(run(task, entry::parent_first(), [PAGES, 0, 0]), Exit::Code(0));
     }
     call::take_reports();
+}
+
+fn a_copied_page_has_the_bytes_of_the_shared_one(task: &mut Task<'_>) {
+    assert_eq!(run(task, entry::one_word(), [PAGES, 0, 0]), Exit::Code(0));
 }
 
 fn a_page_is_copied_once_and_then_reused(task: &mut Task<'_>) {
