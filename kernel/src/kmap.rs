@@ -1,4 +1,4 @@
-//! The kernel's side of `highmem`: the two traits, the pool, and the entry points. The window is in `window`.
+//! The kernel's side of `highmem`: the three traits, the pool, and the entry points. The window is in `window`.
 //!
 //! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task where a
 //! thread starts, in [`sched`](crate::sched), interrupt handlers in [`irq`], softirqs in [`softirq`].
@@ -9,16 +9,16 @@ use core::ptr::NonNull;
 
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
-use highmem::kernel::GaveUp;
+use highmem::kernel::{Faults, GaveUp};
 use highmem::machine::X86;
 use highmem::tlb::Translations;
-use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
+use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, UserKernel, linux};
 use typenum::{U4, Unsigned};
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
 use crate::wait::WaitQueue;
-use crate::{arch, cpu, ipi, irq, softirq, window};
+use crate::{arch, cpu, ipi, irq, softirq, user, window};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub type Task<'e> = highmem::Task<'e, ExampleKernel>;
 pub type MaySleep<'e> = highmem::MaySleep<'e, ExampleKernel>;
 /// An interrupt handler of this kernel.
 pub type HardIrq<'e> = highmem::HardIrq<'e, ExampleKernel>;
+/// User memory, as this kernel has it.
+pub type UserSlice = highmem::UserSlice<ExampleKernel>;
 /// A softirq of this kernel.
 pub type Softirq<'e> = highmem::Softirq<'e, ExampleKernel>;
 /// A thread of this kernel that cannot be preempted.
@@ -182,6 +184,23 @@ unsafe impl PoolKernel for ExampleKernel {
     fn now() -> u64 {
         // SAFETY: reads the time-stamp counter, which all processors that this kernel runs on have.
         unsafe { x86::time::rdtsc() }
+    }
+}
+
+// SAFETY: the checklist of `UserKernel`: below `USER_END` is the half of the address spaces that the kernel leaves to processes, in which all
+// is user space's. What is mapped there are `UserPage`s, which are volatile, and programs, which nobody refers to. The copies are one
+// instruction that has a fix-up; a fault brings a page in only if it may sleep, and asks for nothing but counters otherwise.
+unsafe impl UserKernel for ExampleKernel {
+    const USER_END: usize = arch::USER_END;
+
+    unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize {
+        // SAFETY: by this function's contract; with `Handled`, whoever calls has the `MaySleep` of the thread that may sleep.
+        unsafe { user::copy::copy_from_user(to, from, len, faults) }
+    }
+
+    unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize {
+        // SAFETY: as above.
+        unsafe { user::copy::copy_to_user(to, from, len, faults) }
     }
 }
 

@@ -6,9 +6,10 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::kmap::Task;
+use highmem::{copy_from_user, put_user};
+
+use crate::kmap::{Task, UserSlice};
 use crate::sync::IrqLock;
-use crate::user::copy::{self, Fault};
 use crate::user::process::{Exit, NoProcess, Process};
 use crate::{print, thread};
 
@@ -49,8 +50,8 @@ pub enum Error {
     NoCall = -38,
 }
 
-impl From<Fault> for Error {
-    fn from(_: Fault) -> Self {
+impl From<highmem::user::Error> for Error {
+    fn from(_: highmem::user::Error) -> Self {
         Self::Fault
     }
 }
@@ -108,7 +109,7 @@ fn wait(task: &mut Task<'_>, process: &mut Process<'_>, [id, code, _]: [usize; 3
         _ => -1,
     };
     if code != 0 {
-        copy::write(task, code, &exit.to_ne_bytes())?;
+        put_user(task, &mut UserSlice::new(code, size_of::<i32>())?.writer(), &exit)?;
     }
     Ok(id as usize)
 }
@@ -123,9 +124,11 @@ fn process(_: &mut Task<'_>, process: &mut Process<'_>, _: [usize; 3]) -> Result
 }
 
 fn write(task: &mut Task<'_>, _: &mut Process<'_>, [from, length, _]: [usize; 3]) -> Result<usize, Error> {
-    let mut text = [0; 256];
-    let text = &mut text[..length.min(256)];
-    copy::read(task, from, text)?;
+    const MOST: usize = 256;
+    let mut text = [0; MOST];
+    let text = &mut text[..length.min(MOST)];
+    let mut from = UserSlice::new(from, text.len())?.reader();
+    copy_from_user(task, &mut *text, &mut from)?;
     print!("{}", String::from_utf8_lossy(text));
     Ok(text.len())
 }

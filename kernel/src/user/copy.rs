@@ -2,30 +2,26 @@
 //!
 //! In C, a pointer that a program passed is one dereference away from being used: without a check it may point into the kernel, and
 //! without a fix-up a missing page stops the machine. The rule: user memory is reached by these two functions, which check and which
-//! survive a fault. They take an address, which is no pointer, and say how many bytes are left over.
+//! survive a fault; and not by these, but by those of `highmem` that rest on them ([`highmem::user`]), which are safe.
 //!
-//! With `may_sleep`, a page that is missing, or shared, is brought in on the way; without, it is where the copy ends. Linux:
-//! `copy_from_user()`, and the same under `pagefault_disable()`.
+//! With [`Faults::Handled`], a page that is missing, or shared, is brought in on the way; otherwise it is where the copy ends.
 
 use core::arch::asm;
 
-use crate::kmap::MaySleep;
+use highmem::kernel::Faults;
+
 use crate::user::Current;
 use crate::user::layout::USER_END;
-
-/// The process has nothing at an address that it gave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Fault;
 
 /// Copies from user space. Gives how many bytes are left, from the first one on that cannot be read: 0 if all were copied, and all if this is
 /// not user space.
 ///
 /// # Safety
 ///
-/// `len` bytes at `to` may be written. With `may_sleep`, the caller holds the thread's `&mut MaySleep`, and lends it.
-pub unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, may_sleep: bool) -> usize {
+/// `len` bytes at `to` may be written. With [`Faults::Handled`], the caller holds the thread's `&mut MaySleep`, and lends it.
+pub unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize {
     // SAFETY: by this function's contract.
-    unsafe { copy(to as usize, from, len, from, may_sleep) }
+    unsafe { copy(to as usize, from, len, from, faults) }
 }
 
 /// Copies to user space. Gives how many bytes are left, from the first one on that cannot be written: 0 if all were copied, and all if this
@@ -33,38 +29,16 @@ pub unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, may_sleep: bo
 ///
 /// # Safety
 ///
-/// `len` bytes at `from` may be read. With `may_sleep`, the caller holds the thread's `&mut MaySleep`, and lends it.
-pub unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, may_sleep: bool) -> usize {
+/// `len` bytes at `from` may be read. With [`Faults::Handled`], the caller holds the thread's `&mut MaySleep`, and lends it.
+pub unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize {
     // SAFETY: by this function's contract.
-    unsafe { copy(to, from as usize, len, to, may_sleep) }
-}
-
-/// Copies from user space what fills `to`.
-///
-/// # Errors
-///
-/// If some of it cannot be read.
-pub fn read(_task: &mut MaySleep<'_>, from: usize, to: &mut [u8]) -> Result<(), Fault> {
-    // SAFETY: the slice may be written, and the task is ours.
-    let left = unsafe { copy_from_user(to.as_mut_ptr(), from, to.len(), true) };
-    if left == 0 { Ok(()) } else { Err(Fault) }
-}
-
-/// Copies `from` to user space.
-///
-/// # Errors
-///
-/// If some of it cannot be written.
-pub fn write(_task: &mut MaySleep<'_>, to: usize, from: &[u8]) -> Result<(), Fault> {
-    // SAFETY: the slice may be read, and the task is ours.
-    let left = unsafe { copy_to_user(to, from.as_ptr(), from.len(), true) };
-    if left == 0 { Ok(()) } else { Err(Fault) }
+    unsafe { copy(to, from as usize, len, to, faults) }
 }
 
 /// # Safety
 ///
 /// As for the two functions above; `user` is the address of the two that is in user space.
-unsafe fn copy(to: usize, from: usize, len: usize, user: usize, may_sleep: bool) -> usize {
+unsafe fn copy(to: usize, from: usize, len: usize, user: usize, faults: Faults) -> usize {
     if user.checked_add(len).is_none_or(|end| end > USER_END) {
         return len;
     }
@@ -72,7 +46,7 @@ unsafe fn copy(to: usize, from: usize, len: usize, user: usize, may_sleep: bool)
     let move_bytes = || unsafe { move_bytes(to, from, len) };
     Current::get(|current| match current {
         // SAFETY: by this function's contract, the right to sleep is lent; the closure copies.
-        Some(current) if may_sleep => unsafe { current.lend(move_bytes) },
+        Some(current) if faults == Faults::Handled => unsafe { current.lend(move_bytes) },
         _ => move_bytes(),
     })
 }

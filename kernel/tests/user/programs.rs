@@ -335,6 +335,8 @@ global_asm!(
     "int 0x80",
     "mov ebx, 7",
     "jmp user_exit",
+    ".globl user_text",
+    "user_text: .ascii \"this comes from ring 3\\n\"",
     ".popsection",
     exit = const call::EXIT,
     fork = const call::FORK,
@@ -396,4 +398,5 @@ programs! {
     nested_iret = "user_nested_iret";
     kernel_call = "user_kernel_call";
     strange = "user_strange";
+    text = "user_text";
 }

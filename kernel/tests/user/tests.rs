@@ -3,11 +3,12 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use highmem::PAGE_SIZE;
+use highmem::kernel::Faults::{self, Handled, NotHandled};
+use highmem::{PAGE_SIZE, user::Error as UserError};
 use kernel::frames::{self, Zone};
-use kernel::kmap::Task;
+use kernel::kmap::{Task, UserSlice};
 use kernel::user::call::{self, Error, Report};
-use kernel::user::copy::{self, Fault, copy_from_user, copy_to_user};
+use kernel::user::copy::{copy_from_user, copy_to_user};
 use kernel::user::layout::{MEMORY, MEMORY_SIZE, PROGRAMS, STACK_SIZE, STACK_TOP, USER_END};
 use kernel::user::process::{self, Child, Exit};
 use kernel::user::{self, Program};
@@ -122,7 +123,7 @@ fn memory_has_a_frame_only_when_it_is_touched(task: &mut Task<'_>) {
         let (before, zeroed) = (high(), user::stats().zeroed);
         for (page, at) in (MEMORY..MEMORY + MEMORY_SIZE).step_by(PAGE_SIZE).enumerate().step_by(7).take(PAGES) {
             let mut byte = [0xff];
-            copy::read(task, at + page % PAGE_SIZE, &mut byte).expect("memory is there");
+            read(task, at + page % PAGE_SIZE, &mut byte).expect("memory is there");
             assert_eq!(byte, [0]);
         }
         assert_eq!(before - high(), PAGES, "high frames");
@@ -160,12 +161,23 @@ fn a_page_is_copied_once_and_then_reused(task: &mut Task<'_>) {
 
 // Copies
 
+/// Fills `to` from user space.
+fn read(task: &mut Task<'_>, from: usize, to: &mut [u8]) -> Result<(), UserError> {
+    let mut from = UserSlice::new(from, to.len())?.reader();
+    highmem::copy_from_user(task, to, &mut from)
+}
+
+/// Copies `from` to user space.
+fn write(task: &mut Task<'_>, to: usize, from: &[u8]) -> Result<(), UserError> {
+    highmem::copy_to_user(task, &mut UserSlice::new(to, from.len())?.writer(), from)
+}
+
 /// How many bytes are left of a copy of `len` bytes from user space, and that all others have arrived, and no others.
 #[track_caller]
-fn left_of_read(_task: &mut Task<'_>, from: usize, len: usize, may_sleep: bool, is: impl Fn(usize) -> u8) -> usize {
+fn left_of_read(_task: &mut Task<'_>, from: usize, len: usize, faults: Faults, is: impl Fn(usize) -> u8) -> usize {
     let mut bytes = vec![0xee; len + 2];
     // SAFETY: within the vector; the task is lent.
-    let left = unsafe { copy_from_user(bytes.as_mut_ptr().wrapping_add(1), from, len, may_sleep) };
+    let left = unsafe { copy_from_user(bytes.as_mut_ptr().wrapping_add(1), from, len, faults) };
     let (copied, rest) = bytes[1..].split_at(len - left);
     assert!(copied.iter().enumerate().all(|(at, &byte)| byte == is(from + at)), "{len} bytes from {from:#x}");
     assert!(bytes[0] == 0xee && rest.iter().all(|&byte| byte == 0xee), "{len} bytes from {from:#x}");
@@ -173,10 +185,10 @@ fn left_of_read(_task: &mut Task<'_>, from: usize, len: usize, may_sleep: bool, 
 }
 
 /// How many bytes are left of a copy of so many times `byte` to user space.
-fn left_of_write(_task: &mut Task<'_>, to: usize, len: usize, may_sleep: bool, byte: u8) -> usize {
+fn left_of_write(_task: &mut Task<'_>, to: usize, len: usize, faults: Faults, byte: u8) -> usize {
     let bytes = vec![byte; len];
     // SAFETY: the vector; the task is lent.
-    unsafe { copy_to_user(to, bytes.as_ptr(), len, may_sleep) }
+    unsafe { copy_to_user(to, bytes.as_ptr(), len, faults) }
 }
 
 /// Lengths on both sides of words and pages.
@@ -188,14 +200,14 @@ fn a_copy_says_how_much_is_left(task: &mut Task<'_>) {
         for before in LENGTHS {
             for behind in LENGTHS {
                 // `before` bytes in the last pages, and what is behind them.
-                assert_eq!(left_of_write(task, END - before, before + behind, true, 0x5a), behind);
-                assert_eq!(left_of_read(task, END - before, before + behind, true, |_| 0x5a), behind);
-                assert_eq!(left_of_read(task, END - before, before + behind, false, |_| 0x5a), behind);
+                assert_eq!(left_of_write(task, END - before, before + behind, Handled, 0x5a), behind);
+                assert_eq!(left_of_read(task, END - before, before + behind, Handled, |_| 0x5a), behind);
+                assert_eq!(left_of_read(task, END - before, before + behind, NotHandled, |_| 0x5a), behind);
             }
         }
         // Nothing before the first page, either.
-        assert_eq!(left_of_read(task, MEMORY - 1, 2, true, |_| 0), 2);
-        assert_eq!(left_of_read(task, 0, 16, true, |_| 0), 16);
+        assert_eq!(left_of_read(task, MEMORY - 1, 2, Handled, |_| 0), 2);
+        assert_eq!(left_of_read(task, 0, 16, Handled, |_| 0), 16);
     });
 }
 
@@ -203,15 +215,15 @@ fn a_copy_stops_at_a_missing_page(task: &mut Task<'_>) {
     with_space(task, |task| {
         // Each boundary between a page that is there and one that is not yet.
         for boundary in (MEMORY + PAGE_SIZE..).step_by(2 * PAGE_SIZE).take(PAGES) {
-            copy::write(task, boundary - PAGE_SIZE, &[0x77]).expect("memory is there");
+            write(task, boundary - PAGE_SIZE, &[0x77]).expect("memory is there");
             let value = |at| if at == boundary - PAGE_SIZE { 0x77 } else { 0 };
             for len in LENGTHS.into_iter().filter(|&len| len <= PAGE_SIZE) {
-                assert_eq!(left_of_read(task, boundary - len, len + 5, false, value), 5);
-                assert_eq!(left_of_write(task, boundary - len, len + 5, false, 0), 5);
-                copy::write(task, boundary - PAGE_SIZE, &[0x77]).expect("memory is there");
+                assert_eq!(left_of_read(task, boundary - len, len + 5, NotHandled, value), 5);
+                assert_eq!(left_of_write(task, boundary - len, len + 5, NotHandled, 0), 5);
+                write(task, boundary - PAGE_SIZE, &[0x77]).expect("memory is there");
             }
-            assert_eq!(left_of_read(task, boundary - 9, 14, true, value), 0);
-            assert_eq!(left_of_read(task, boundary - 9, 14, false, value), 0);
+            assert_eq!(left_of_read(task, boundary - 9, 14, Handled, value), 0);
+            assert_eq!(left_of_read(task, boundary - 9, 14, NotHandled, value), 0);
         }
     });
 }
@@ -219,16 +231,16 @@ fn a_copy_stops_at_a_missing_page(task: &mut Task<'_>) {
 fn a_copy_that_may_not_sleep_brings_nothing_in(task: &mut Task<'_>) {
     with_space(task, |task| {
         let before = user::stats();
-        assert_eq!(left_of_read(task, MEMORY, PAGE_SIZE, false, |_| 0), PAGE_SIZE);
-        assert_eq!(left_of_write(task, MEMORY, PAGE_SIZE, false, 1), PAGE_SIZE);
+        assert_eq!(left_of_read(task, MEMORY, PAGE_SIZE, NotHandled, |_| 0), PAGE_SIZE);
+        assert_eq!(left_of_write(task, MEMORY, PAGE_SIZE, NotHandled, 1), PAGE_SIZE);
         assert_eq!(user::stats(), before);
-        assert_eq!(left_of_write(task, MEMORY, PAGE_SIZE, true, 1), 0);
-        assert_eq!(left_of_read(task, MEMORY, PAGE_SIZE, false, |_| 1), 0);
+        assert_eq!(left_of_write(task, MEMORY, PAGE_SIZE, Handled, 1), 0);
+        assert_eq!(left_of_read(task, MEMORY, PAGE_SIZE, NotHandled, |_| 1), 0);
         assert_eq!(user::stats().zeroed - before.zeroed, 1);
     });
     // A thread without an address space has nothing.
-    assert_eq!(left_of_read(task, MEMORY, 8, true, |_| 0), 8);
-    assert_eq!(copy::write(task, MEMORY, &[1]), Err(Fault));
+    assert_eq!(left_of_read(task, MEMORY, 8, Handled, |_| 0), 8);
+    assert_eq!(write(task, MEMORY, &[1]), Err(UserError::Fault { left: 1 }));
 }
 
 /// Whoever says that a copy may sleep, and is wrong, is not believed.
@@ -239,20 +251,20 @@ fn a_copy_where_nobody_may_sleep_does_not(task: &mut Task<'_>) {
         let before = user::stats();
         let atomic = task.atomic();
         // SAFETY: the byte may be written. That the task is lent is the lie.
-        assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, true) }, 1);
+        assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, Handled) }, 1);
         drop(atomic);
         irq::with_disabled(|| {
             // SAFETY: as above.
-            assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, true) }, 1);
+            assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, Handled) }, 1);
         });
         {
             let mut atomic = task.atomic();
             let _bh_off = atomic.bh_off();
             // SAFETY: as above.
-            assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, true) }, 1);
+            assert_eq!(unsafe { copy_from_user(to, MEMORY, 1, Handled) }, 1);
         }
         assert_eq!(user::stats(), before);
-        copy::read(task, MEMORY, &mut [0]).expect("memory is there");
+        read(task, MEMORY, &mut [0]).expect("memory is there");
     });
     assert_eq!(byte, 0xee);
 }
@@ -264,12 +276,12 @@ fn the_kernel_is_not_user_space(task: &mut Task<'_>) {
     with_space(task, |task| {
         let places = [secret, stack, arch::DIRECT_MAP_BASE, USER_END, USER_END - 8, usize::MAX - 8, usize::MAX];
         for address in places {
-            for may_sleep in [false, true] {
-                assert_eq!(left_of_read(task, address, 16, may_sleep, |_| 0), 16, "{address:#x}");
-                assert_eq!(left_of_write(task, address, 16, may_sleep, 0x66), 16, "{address:#x}");
+            for faults in [NotHandled, Handled] {
+                assert_eq!(left_of_read(task, address, 16, faults, |_| 0), 16, "{address:#x}");
+                assert_eq!(left_of_write(task, address, 16, faults, 0x66), 16, "{address:#x}");
             }
         }
-        assert_eq!(left_of_read(task, MEMORY, 0, true, |_| 0), 0);
+        assert_eq!(left_of_read(task, MEMORY, 0, Handled, |_| 0), 0);
     });
     assert_eq!(SECRET, *b"not for programs");
 }
@@ -278,10 +290,10 @@ fn programs_cannot_be_written(task: &mut Task<'_>) {
     let entry = entry::exit().entry();
     with_space(task, |task| {
         let mut before = [0; 4];
-        copy::read(task, entry, &mut before).expect("programs can be read");
-        assert_eq!(left_of_write(task, entry, 4, true, 0), 4);
+        read(task, entry, &mut before).expect("programs can be read");
+        assert_eq!(left_of_write(task, entry, 4, Handled, 0), 4);
         let mut after = [0; 4];
-        copy::read(task, entry, &mut after).expect("programs can be read");
+        read(task, entry, &mut after).expect("programs can be read");
         assert_eq!(before, after);
     });
     let Exit::PageFault(fault) = run(task, entry::poke(), [entry, 0, 0]) else { panic!("a program was written") };
@@ -307,6 +319,7 @@ fn system_calls_refuse_what_is_wrong(task: &mut Task<'_>) {
         assert_eq!(run(task, entry::call(), call), Exit::Code(error as i32), "{call:x?}");
     }
     assert_eq!(run(task, entry::call(), [call::WRITE, MEMORY, 0]), Exit::Code(0));
+    assert_eq!(run(task, entry::call(), [call::WRITE, entry::text().entry(), 23]), Exit::Code(23));
     assert_eq!(run(task, entry::call(), [call::YIELD, 0, 0]), Exit::Code(0));
 }
 
