@@ -330,7 +330,8 @@ fn set_in_all(tables: &[Table], index: usize, entry: u64) {
 ///
 /// # Panics
 ///
-/// If `virt` is not a multiple of [`TABLE_SPAN`] or has a table already, or `table` is not 4 KiB-aligned in lowmem.
+/// If `virt` is not a multiple of [`TABLE_SPAN`] or has a table already, or `table` is not 4 KiB-aligned in lowmem; or if the top table
+/// has to change for it, and there is an address space, which has the top table as it was.
 ///
 /// # Safety
 ///

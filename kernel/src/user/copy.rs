@@ -64,13 +64,17 @@ macro_rules! source {
     };
 }
 
-/// Copies, and gives how many bytes are left after a fault. The fault may be on either side.
+/// Copies, and gives how many bytes are left after a fault in user space.
+///
+/// # Panics
+///
+/// After a fault in the kernel's memory: what survives one in user space would hide it.
 ///
 /// # Safety
 ///
 /// What is copied over may be written.
 unsafe fn move_bytes(to: usize, from: usize, len: usize) -> usize {
-    let left;
+    let (left, faulted, at): (usize, u32, usize);
     // SAFETY: by this function's contract; after a fault, `ecx` says how many bytes are left, and the fix-up goes on behind the
     // instruction with eax and edx set. The compiler keeps `esi` for itself, and so cannot be told that it is used; `from` may be in it.
     unsafe {
@@ -85,10 +89,13 @@ unsafe fn move_bytes(to: usize, from: usize, len: usize) -> usize {
             from = inout(reg) from => _,
             inout("ecx") len => left,
             inout("edi") to => _,
-            out("eax") _,
-            out("edx") _,
+            inout("eax") 0u32 => faulted,
+            out("edx") at,
             options(nostack)
         );
+    }
+    if faulted != 0 && at >= USER_END {
+        panic!("a copy of user memory has met a page fault in the kernel's");
     }
     left
 }

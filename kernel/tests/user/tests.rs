@@ -19,7 +19,7 @@ use crate::programs::entry;
 kernel::main!(user_tests);
 
 fn user_tests(task: &mut Task<'_>) {
-    harness::run_tests(
+    harness::run_tests_and_panic(
         task,
         &[
             ("a_process_gives_its_exit_code", a_process_gives_its_exit_code),
@@ -43,6 +43,11 @@ fn user_tests(task: &mut Task<'_>) {
             ("registers_of_ring_3_survive_preemption", registers_of_ring_3_survive_preemption),
             ("there_are_only_so_many_processes", there_are_only_so_many_processes),
         ],
+        (
+            "a_fault_in_the_kernels_memory_stops_the_machine",
+            a_fault_in_the_kernels_memory_stops_the_machine,
+            "a copy of user memory has met a page fault in the kernel's",
+        ),
     )
 }
 
@@ -429,5 +434,16 @@ fn there_are_only_so_many_processes(task: &mut Task<'_>) {
     balanced(task, |task| {
         let first = process::spawn(task, entry::bomb(), [0; 3]).expect("there is memory");
         assert_eq!(first.wait(task), Exit::Code(Error::TooMany as i32));
+    });
+}
+
+// The last one
+
+fn a_fault_in_the_kernels_memory_stops_the_machine(task: &mut Task<'_>) {
+    let below_the_stack = thread::stack().start - PAGE_SIZE;
+    with_space(task, |task| {
+        write(task, MEMORY, &[1]).expect("memory is there");
+        // SAFETY: a lie: nothing is there to be written.
+        unsafe { copy_from_user(core::ptr::with_exposed_provenance_mut(below_the_stack), MEMORY, 1, NotHandled) }
     });
 }

@@ -59,11 +59,10 @@ unsafe extern "C" {
 /// What the processor finds the kernel's stack in.
 pub(crate) type TaskState = TaskStateSegment;
 
-/// One in which there is no stack yet, and no port that ring 3 may use.
+/// One in which there is no stack yet, and, as it is made, no port that ring 3 may use.
 pub(crate) const fn task_state() -> TaskState {
     let mut state = TaskState::new();
     state.ss0 = gdt::DATA.bits();
-    state.iobp_offset = size_of::<TaskState>() as u16;
     state
 }
 
