@@ -279,7 +279,8 @@ pub unsafe trait UserKernel: Kernel {
     ///
     /// # Safety
     /// The caller says that `to` is writable for `len` bytes, and that nobody has a Rust reference that the copy contradicts; that `from`
-    /// and `len` bytes behind it lie below [`USER_END`](Self::USER_END); and with [`Faults::Handled`], that this thread may sleep.
+    /// and `len` bytes behind it lie below [`USER_END`](Self::USER_END); and with [`Faults::Handled`], that it holds
+    /// the `&mut MaySleep` of this thread, which it lends: to the handler of a fault, as to a function that it calls.
     unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize;
 
     /// Copies `len` bytes to user memory, and gives how many of them, at the end, it has not copied. Linux: `raw_copy_to_user()`, with page
