@@ -6,7 +6,7 @@
 //!
 //! The rule (I7, I8): whoever waits for an entry holds none. An entry becomes another page's only when no CPU remembers the page before.
 //!
-//! The types say it: [`kmap`] takes a [`Task`], and gives it back, with the guard, as a [`MaySleep`]: the task can sleep, and cannot
+//! The types say it: [`kmap`] takes a [`Task`](crate::Task), and gives it back, with the guard, as a [`MaySleep`]: the task can sleep, and cannot
 //! wait for another entry. Whoever needs several pages at once takes them at once ([`kmap_all`]). [`try_kmap`] never sleeps, and is there for
 //! every context in which interrupts are on.
 //!
@@ -16,6 +16,7 @@
 //! When the last of them leaves, the entry stays as it is, idle: if the same page is wanted again, it is there. Only when no entry is free
 //! all idle ones are taken at once, and all CPUs flush once for all of them.
 //!
+//! - `table`: the page table, and the lists of entries that can be had.
 //! - `entries`: the state of each entry, one word. Taking a page that is mapped changes it, and takes no lock.
 //! - `index`: which entry is a page's.
 //! - `queue`: who waits, first come, first served.
@@ -27,184 +28,34 @@
 //! It is never held while other CPUs are asked to flush: a CPU that spins on it has interrupts off, and would not answer. Whoever flushes
 //! has preemption and softirqs off, so that nobody on its CPU can wait for it in vain.
 
+mod context;
 mod entries;
+mod guard;
 mod index;
 mod queue;
+mod span;
 mod stats;
+mod table;
 mod work;
 
 use core::fmt;
 use core::hint;
 use core::marker::PhantomData;
-use core::mem;
 use core::panic::Location;
-use core::sync::atomic::Ordering::AcqRel;
 
-use const_panic::concat_panic;
-use typenum::Unsigned;
-
-use crate::context::{Atomic, AtomicDeeper, BhOff, MaySleep, Softirq, SoftirqDeeper, Task};
+use crate::context::MaySleep;
 use crate::debug::HeldBy;
-use crate::fixmap::PageTable;
-use crate::kernel::{Kernel, PoolKernel};
-use crate::machine::Machine;
-use crate::page::{Access, Page, Pfn};
-use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging};
-use crate::slot::Invariant;
-use crate::sync::{AtomicU32, Mutex};
+use crate::kernel::PoolKernel;
+use crate::page::{Access, Page};
+use crate::paging::MemoryType;
 
-use entries::{Entry, Wanted};
-use index::Index;
-use queue::{Front, Queue};
-use stats::Counts;
+pub use context::{InterruptsOn, MayWait};
+use entries::Wanted;
+pub use guard::{Kmap, PoolGuard, kunmap};
+use span::Span;
 pub use stats::PoolStats;
+pub use table::{Pool, PoolTable};
 use work::Work;
-
-/// A kernel's pool: a page table of `N` entries, and the accounts of it. A `static` of the kernel.
-///
-/// `N` is the number of entries that a page table has in the kernel's paging mode: 512 with PAE and in 64-bit mode, 1024 without PAE.
-/// [`PoolKernel::PoolEntries`] may be fewer.
-#[repr(C)]
-pub struct Pool<const N: usize> {
-    table: PageTable,
-    entries: [Entry; N],
-    index: Index<N>,
-    front: Front,
-    /// How many entries can be had: the length of both lists. Only while somebody waits.
-    available: AtomicU32,
-    /// Not 0 when the kernel has linked the table; until then no entry is free.
-    started: AtomicU32,
-    lists: Mutex<Lists<N>>,
-}
-
-/// What is under the lock.
-struct Lists<const N: usize> {
-    /// Entries that no CPU remembers anything of.
-    free: List<N>,
-    /// Entries that were taken while they were idle, and that some CPU may remember.
-    stale: List<N>,
-    /// Somebody is about to have all CPUs flush.
-    flushing: bool,
-    queue: Queue,
-    counts: Counts,
-}
-
-impl<const N: usize> Pool<N> {
-    /// The pool of kernel `K`, empty.
-    ///
-    /// As the value of a `static`, it does not compile if the kernel's numbers do not fit. Elsewhere it panics, and [`kmap`] for such a
-    /// kernel does not compile.
-    #[track_caller]
-    pub const fn new<K: PoolKernel<Pool = Self>>() -> Self {
-        Span::<K>::check();
-        Self {
-            table: PageTable::empty(),
-            entries: [const { Entry::free() }; N],
-            index: Index::empty(),
-            front: Front::empty(),
-            available: AtomicU32::new(0),
-            started: AtomicU32::new(0),
-            lists: Mutex::new(Lists {
-                free: List::EMPTY,
-                stale: List::EMPTY,
-                flushing: false,
-                queue: Queue::EMPTY,
-                counts: Counts::ZERO,
-            }),
-        }
-    }
-
-    /// The page table, for the kernel's page directory.
-    pub const fn table(&self) -> &PageTable {
-        &self.table
-    }
-
-    /// Lets pages be mapped.
-    ///
-    /// # Safety
-    /// The physical address of [`table`](Self::table) stands, writable, in the page directory entry for [`PoolKernel::PKMAP_BASE`], in every
-    /// address space of every CPU, for good.
-    pub unsafe fn start<K: PoolKernel<Pool = Self>>(&self) {
-        if self.started.swap(1, AcqRel) == 0 {
-            self.locked::<K, _>(|lists| lists.free.push_all(Span::<K>::COUNT));
-        }
-    }
-}
-
-/// Numbers of entries.
-struct List<const N: usize> {
-    entries: [u16; N],
-    length: usize,
-    /// The lowest and the highest number that were put in since the last [`take_span`](Self::take_span): kept up by [`widen_from`](Self::widen_from) alone.
-    span: (usize, usize),
-}
-
-impl<const N: usize> List<N> {
-    const EMPTY: Self = Self { entries: [0; N], length: 0, span: (N, 0) };
-
-    /// Puts in the first `count` entries, lowest last.
-    fn push_all(&mut self, count: usize) {
-        (0..count).rev().for_each(|entry| self.push(entry));
-    }
-
-    /// Each entry is in one list at the most, so there is room.
-    fn push(&mut self, entry: usize) {
-        if let Some(place) = self.entries.get_mut(self.length) {
-            *place = entry as u16;
-            self.length += 1;
-        }
-    }
-
-    /// Widens the span by what is behind the first `before` entries, which is in ascending order.
-    fn widen_from(&mut self, before: usize) {
-        if let Some((&first, &last)) = self.entries.get(before..self.length).and_then(|new| new.first().zip(new.last()))
-        {
-            self.span = (self.span.0.min(first.into()), self.span.1.max(last.into()));
-        }
-    }
-
-    fn pop(&mut self) -> Option<usize> {
-        let entry = *self.entries.get(self.length.checked_sub(1)?)?;
-        self.length -= 1;
-        Some(usize::from(entry))
-    }
-
-    /// The span, which begins anew.
-    fn take_span(&mut self) -> (usize, usize) {
-        mem::replace(&mut self.span, (N, 0))
-    }
-
-    /// Moves the first `count` entries to another list.
-    fn move_first(&mut self, count: usize, to: &mut Self) {
-        to.entries[to.length..][..count].copy_from_slice(&self.entries[..count]);
-        to.length += count;
-        self.entries.copy_within(count..self.length, 0);
-        self.length -= count;
-    }
-}
-
-/// A page mapped for all CPUs; dropping it unmaps.
-///
-/// It is a `[u8; 4096]` where the page's [`Access`] allows that, and offers copies where it does not. It may go to other threads as far
-/// as the page may: its address is the same on all CPUs.
-#[must_use = "the page is unmapped as soon as the guard is dropped"]
-#[clippy::has_significant_drop]
-pub struct Kmap<'cx, K: PoolKernel, P> {
-    // Dropped in this order: the page may be freed only when it is unmapped (I5).
-    mapping: Mapping<'cx, K, P>,
-    page: P,
-}
-
-/// An address, and the duty to leave its entry if it is one of the pool. As in [`atomic`](crate::atomic), it owns what it protects, and it is
-/// invariant in the kernel (I1).
-struct Mapping<'cx, K: PoolKernel, P> {
-    address: usize,
-    held_by: HeldBy<'cx>,
-    /// As long as the borrow of the context, which waits for no other entry meanwhile.
-    context: PhantomData<&'cx mut ()>,
-    kernel: Invariant<K>,
-    until_unmapped: PhantomData<P>,
-}
 
 /// A guard and what is left of the context that mapped its page; or the page, and why it was not mapped.
 pub type KmapResult<'cx, K, P, Rest> = Result<(Kmap<'cx, K, P>, &'cx mut Rest), KmapError<P>>;
@@ -259,67 +110,10 @@ impl<P> fmt::Debug for KmapError<P> {
 
 impl<P> core::error::Error for KmapError<P> {}
 
-/// A context that may wait for an entry of the pool: a [`Task`] that holds none. Sealed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot wait for an entry of the kmap pool",
-    label = "expected `&mut Task`",
-    note = "a task that holds a mapping of the pool must not wait for another: take all pages at once, with `kmap_all` or `kmap_pair`",
-    note = "where nothing may sleep, map by `try_kmap`, or by `kmap_atomic` in a slot"
-)]
-pub trait MayWait<'e, K>: sealed::Context {
-    #[doc(hidden)]
-    fn task(&mut self) -> &mut Task<'e, K>;
-}
-
-impl<'e, K: Kernel> MayWait<'e, K> for Task<'e, K> {
-    #[inline]
-    fn task(&mut self) -> &mut Self {
-        self
-    }
-}
-
-/// A context in which other CPUs can be asked to flush: interrupts are on. Sealed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot map pages in the kmap pool",
-    label = "expected a task, or a context with interrupts on",
-    note = "the pool has other CPUs flush, and cannot wait for that with interrupts off: map by `kmap_atomic` in a slot"
-)]
-pub trait InterruptsOn<K>: sealed::Context {
-    /// What the context is while it holds a mapping: itself, but a [`Task`] is [`MaySleep`].
-    type Rest;
-
-    #[doc(hidden)]
-    fn rest(&mut self) -> &mut Self::Rest;
-}
-
-macro_rules! interrupts_on {
-    ($($context:ident as $rest:ident)*) => {$(
-        impl<'e, K: Kernel> InterruptsOn<K> for $context<'e, K> {
-            type Rest = $rest<'e, K>;
-
-            #[inline]
-            fn rest(&mut self) -> &mut $rest<'e, K> {
-                self
-            }
-        }
-        impl<K: Kernel> sealed::Context for $context<'_, K> {}
-    )*};
-}
-
-interrupts_on! {
-    Task as MaySleep
-    MaySleep as MaySleep
-    Atomic as Atomic
-    AtomicDeeper as AtomicDeeper
-    BhOff as BhOff
-    Softirq as Softirq
-    SoftirqDeeper as SoftirqDeeper
-}
-
 /// Maps `page` for all CPUs, and sleeps until that is possible. Linux: `kmap()`.
 ///
 /// A page that is mapped already keeps its address, and counts one user more. A page of the direct map is not mapped a second time,
-/// unless [`Kernel::FORCE_MAP`].
+/// unless [`Kernel::FORCE_MAP`](crate::Kernel::FORCE_MAP).
 ///
 /// What comes back beside the guard is the task, for as long as it holds the mapping: it may sleep, and may not wait for another entry.
 ///
@@ -463,26 +257,6 @@ where
     Some((Kmap::new(address, page, HeldBy::NOBODY), context.rest()))
 }
 
-/// Unmaps, and gives back the page. Linux: `kunmap()`.
-///
-/// Takes nothing but the guard that [`kmap`] and its like returned:
-///
-/// ```compile_fail
-/// # use highmem::{Frame, PoolKernel, Task, kmap, kunmap};
-/// fn clear<K: PoolKernel>(task: &mut Task<'_, K>, page: &mut Frame<K::Paging>) {
-///     let (mut bytes, _) = kmap(task, &mut *page).unwrap();
-///     bytes.fill(0);
-///     kunmap(page); // the page is not the mapping
-/// }
-/// ```
-#[inline]
-pub fn kunmap<G, P>(guard: G) -> P
-where
-    G: PoolGuard<Page = P>,
-{
-    guard.unmap()
-}
-
 /// Has all CPUs forget all pages that are idle in the pool: before such a page gets another cache attribute, or none at all. Linux:
 /// `kmap_flush_unused()`.
 pub fn flush_unused<K: PoolKernel, C: InterruptsOn<K>>(_context: &mut C) {
@@ -492,90 +266,6 @@ pub fn flush_unused<K: PoolKernel, C: InterruptsOn<K>>(_context: &mut C) {
 /// How the pool is doing.
 pub fn stats<K: PoolKernel>() -> PoolStats {
     K::pool().stats::<K>()
-}
-
-/// A mapping that [`kmap`] and its like made, and [`kunmap`] ends. Sealed.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a mapping of the kmap pool, so it cannot be unmapped",
-    label = "expected the guard that `kmap` returned",
-    note = "keep the guard: `let (guard, task) = kmap(task, page)?;`, and pass it here, or let it go out of scope",
-    note = "the guard gives the page back: `let page = kunmap(guard);`"
-)]
-pub trait PoolGuard: sealed::Guard {
-    /// The page that comes back.
-    type Page;
-
-    #[doc(hidden)]
-    fn unmap(self) -> Self::Page;
-}
-
-#[diagnostic::do_not_recommend]
-impl<K: PoolKernel, P> PoolGuard for Kmap<'_, K, P> {
-    type Page = P;
-
-    #[inline]
-    fn unmap(self) -> P {
-        let Self { mapping, page } = self;
-        drop(mapping);
-        page
-    }
-}
-
-impl<K: PoolKernel, P> sealed::Guard for Kmap<'_, K, P> {}
-
-impl<'cx, K: PoolKernel, P> Kmap<'cx, K, P> {
-    /// A guard of a page that has just been mapped.
-    #[inline]
-    fn new(address: usize, page: P, held_by: HeldBy<'cx>) -> Self {
-        Self {
-            mapping: Mapping {
-                address,
-                held_by,
-                context: PhantomData,
-                kernel: PhantomData,
-                until_unmapped: PhantomData,
-            },
-            page,
-        }
-    }
-
-    /// The page that is mapped.
-    #[inline]
-    pub fn page(&self) -> &P {
-        &self.page
-    }
-
-    /// The address at which the page is mapped, on all CPUs, for as long as the guard lives. Nothing in this crate takes it back.
-    #[inline]
-    pub fn address(&self) -> usize {
-        self.mapping.address
-    }
-}
-
-impl<K: PoolKernel, P: Page<Paging = K::Paging>> Kmap<'_, K, P> {
-    /// The number of the frame that is mapped.
-    #[inline]
-    pub fn pfn(&self) -> Pfn<K::Paging> {
-        self.page.pfn()
-    }
-}
-
-impl<K: PoolKernel, P: Page<Paging = K::Paging>> fmt::Debug for Kmap<'_, K, P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kmap({:#x}, {:?})", self.mapping.address, self.pfn())
-    }
-}
-
-impl<K: PoolKernel, P> Drop for Mapping<'_, K, P> {
-    #[inline]
-    fn drop(&mut self) {
-        self.held_by.end();
-        if let Some(entry) = Span::<K>::entry_at(self.address) {
-            // I10: no access to the page moves down behind the end of its use.
-            K::Machine::barrier();
-            K::pool().leave::<K>(entry);
-        }
-    }
 }
 
 /// The pages of a kind can be in the pool. Asked in each function that takes some, so that the compiler's message leads to its caller.
@@ -651,86 +341,6 @@ fn take_all<K: PoolKernel, const COUNT: usize>(
         K::pool().take::<K>(&wanted, &mut addresses, waiting)?;
     }
     Ok(addresses)
-}
-
-/// The arithmetic of the pool's addresses.
-struct Span<K>(PhantomData<K>);
-
-impl<K: PoolKernel> Span<K> {
-    /// How many entries there are.
-    const COUNT: usize = <K::PoolEntries as Unsigned>::USIZE;
-
-    /// The numbers of the kernel's pool fit (I9). Reports the caller's line.
-    #[track_caller]
-    const fn check() {
-        let (in_a_table, in_the_pool) = (<K::Paging as Paging>::ENTRIES_PER_TABLE, <K::Pool as PoolTable>::ENTRIES);
-        if in_the_pool != in_a_table {
-            concat_panic!("the kmap pool is one page table, which has ", in_a_table, " entries, and not ", in_the_pool);
-        }
-        if Self::COUNT > in_a_table {
-            concat_panic!(
-                "the kmap pool is too small: `PoolEntries` is ",
-                Self::COUNT,
-                ", and a page table has ",
-                in_a_table,
-                " entries"
-            );
-        }
-        let span = in_a_table * PAGE_SIZE;
-        if !K::PKMAP_BASE.is_multiple_of(span) {
-            concat_panic!("PKMAP_BASE ", {#X}: K::PKMAP_BASE, " is not a multiple of what one page table covers, ", {#X}: span);
-        }
-    }
-
-    const CHECKED: () = Self::check();
-
-    /// So many pages at once can be had.
-    #[track_caller]
-    const fn check_room_for(pages: usize) {
-        if pages > Self::COUNT {
-            concat_panic!(
-                "the kmap pool is too small: ",
-                pages,
-                " pages at once, and it has ",
-                Self::COUNT,
-                " entries"
-            );
-        }
-    }
-
-    /// The address of an entry's page.
-    #[inline]
-    fn address_of(entry: usize) -> usize {
-        const { Self::CHECKED };
-        K::PKMAP_BASE + (entry << PAGE_SHIFT)
-    }
-
-    /// Whether an address is one of the pool's.
-    #[inline]
-    fn contains(address: usize) -> bool {
-        address.wrapping_sub(K::PKMAP_BASE) < Self::COUNT << PAGE_SHIFT
-    }
-
-    /// The entry for an address, if it is one of the pool's.
-    #[inline]
-    fn entry_at(address: usize) -> Option<usize> {
-        Self::contains(address).then_some(address.wrapping_sub(K::PKMAP_BASE) >> PAGE_SHIFT)
-    }
-}
-
-/// A [`Pool`]. Sealed.
-pub trait PoolTable: Work {
-    /// How many entries it has room for.
-    const ENTRIES: usize;
-}
-
-impl<const N: usize> PoolTable for Pool<N> {
-    const ENTRIES: usize = N;
-}
-
-mod sealed {
-    pub trait Context {}
-    pub trait Guard {}
 }
 
 #[cfg(all(test, shuttle))]

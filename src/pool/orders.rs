@@ -5,10 +5,10 @@
 
 use super::*;
 use crate::context::Task;
-use crate::kernel::{GaveUp, PoolKernel};
-use crate::machine::Word;
+use crate::kernel::GaveUp;
+use crate::machine::{Machine, Word};
 use crate::paging::Pae;
-use crate::{Fixmap, Frame, PageBytes, linux};
+use crate::{Fixmap, Frame, Kernel, PAGE_SIZE, PageBytes, Pfn, linux};
 use core::array;
 use core::cell::{Cell, RefCell};
 use core::ptr::{self, NonNull};

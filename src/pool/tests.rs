@@ -5,7 +5,7 @@ use super::*;
 use crate::machine::recorder::{Event, Event::*, Recorder};
 use crate::paging::Pae;
 use crate::test_kernel::{LOWMEM_FRAMES, MEANWHILE, PKMAP_BASE, REPORTS, TestKernel, WOKEN, calls, pool_entry};
-use crate::{Frame, SharedFrame};
+use crate::{Frame, Kernel, PAGE_SIZE, Pfn, SharedFrame, Task};
 use core::mem;
 use core::sync::atomic::Ordering::SeqCst;
 use std::boxed::Box;
