@@ -119,6 +119,53 @@ fn what_is_in_use_is_neither_taken_back_nor_flushed() {
     });
 }
 
+/// The frames whose place in the index is so many behind that of the first: the highest bits of a product, as many as a table for 512
+/// entries has.
+fn with_place(behind: u32) -> impl Iterator<Item = u64> {
+    let home = |number: u64| ((HIGH + number) as u32).wrapping_mul(0x9e37_79b9) >> (32 - 11);
+    (0..).filter(move |&number| home(number) == home(0) + behind)
+}
+
+#[test]
+fn a_page_is_found_when_the_one_at_the_place_before_goes() {
+    task(|task| {
+        visit(task, with_place(0).take(1));
+        let page = frame(with_place(1).next().unwrap());
+        let (held, task) = kmap(task, &page).unwrap();
+        flush_unused::<K, _>(task);
+        assert_eq!(try_kmap(task, &page).unwrap().0.address(), held.address());
+    });
+}
+
+#[test]
+fn pages_that_are_looked_for_at_one_place_are_found_when_others_go() {
+    let mut numbers = with_place(0);
+    let pages = [(); 3].map(|()| frame(numbers.next().unwrap()));
+    task(|task| {
+        let places = [0, 1, 2].map(|page| kmap(task, &pages[page]).unwrap().0.address());
+        let (last, task) = kmap(task, &pages[2]).unwrap();
+        let (second, task) = try_kmap(task, &pages[1]).unwrap();
+        flush_unused::<K, _>(task);
+        let again = [1, 2].map(|page| try_kmap(task, &pages[page]).unwrap().0.address());
+        assert_eq!(again, places[1..], "the first is gone");
+        drop(second);
+        flush_unused::<K, _>(task);
+        assert_eq!(try_kmap(task, &pages[2]).unwrap().0.address(), places[2], "the second is gone, too");
+        drop(last);
+        assert_eq!((in_use(), stats::<K>().idle), (0, 1));
+        flush_unused::<K, _>(task);
+        assert_eq!(K::pool().index.candidates(HIGH as usize).count(), 0, "nothing is left of any");
+    });
+}
+
+#[test]
+fn the_address_behind_the_pool_is_none_of_it() {
+    assert_eq!(Span::<K>::entry_at(address(0)), Some(0));
+    assert_eq!(Span::<K>::entry_at(address(ENTRIES) - 1), Some(ENTRIES - 1));
+    assert_eq!(Span::<K>::entry_at(address(ENTRIES)), None);
+    assert_eq!(Span::<K>::entry_at(address(0) - 1), None);
+}
+
 #[test]
 fn nothing_is_flushed_if_nothing_was_idle() {
     task(|task| {
