@@ -450,6 +450,19 @@ fn a_wait_that_is_given_up_is_an_error_and_leaves_no_trace() {
 }
 
 #[test]
+fn all_are_left_if_one_cannot_be_had() {
+    task(|task| {
+        let (page, full) = (frame(0), frame(1));
+        drop(kmap(task, &full).unwrap());
+        K::pool().entries[0].set_users(entries::MOST_USERS);
+        let error = kmap_all(task, [&page, &full]).map(|_| ()).unwrap_err();
+        assert_eq!(error.why, Refusal::TooManyUsers);
+        assert_eq!((in_use(), stats::<K>().idle), (1, 1), "the first page has no user left");
+    });
+    REPORTS.take();
+}
+
+#[test]
 fn more_users_than_can_be_counted_are_an_error() {
     task(|task| {
         let page = frame(0);
