@@ -188,8 +188,8 @@ unsafe impl PoolKernel for ExampleKernel {
 }
 
 // SAFETY: the checklist of `UserKernel`: below `USER_END` is the half of the address spaces that the kernel leaves to processes, in which all
-// is user space's. What is mapped there are `UserPage`s, which are volatile, and programs, which nobody refers to. The copies are one
-// instruction that has a fix-up; a fault brings a page in only if it may sleep, and asks for nothing but counters otherwise.
+// is user space's. What is mapped there are `UserPage`s, which are volatile, and programs, which nobody refers to. The copies are
+// instructions that have a fix-up; a fault brings a page in only if it may sleep, and asks for nothing but counters otherwise.
 unsafe impl UserKernel for ExampleKernel {
     const USER_END: usize = arch::USER_END;
 

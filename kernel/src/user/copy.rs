@@ -7,6 +7,8 @@
 //! With [`Faults::Handled`], a page that is missing, or shared, is brought in on the way; otherwise it is where the copy ends.
 
 use core::arch::asm;
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering::Relaxed;
 
 use highmem::kernel::Faults;
 
@@ -43,24 +45,55 @@ unsafe fn copy(to: usize, from: usize, len: usize, user: usize, faults: Faults) 
         return len;
     }
     // SAFETY: by this function's contract.
-    let move_bytes = || unsafe { move_bytes(to, from, len) };
-    Current::get(|current| match current {
+    let move_all = || unsafe { move_all(to, from, len) };
+    let left = Current::get(|current| match current {
         // SAFETY: by this function's contract, the right to sleep is lent; the closure copies.
-        Some(current) if faults == Faults::Handled => unsafe { current.lend(move_bytes) },
-        _ => move_bytes(),
-    })
+        Some(current) if faults == Faults::Handled => unsafe { current.lend(move_all) },
+        _ => move_all(),
+    });
+    if faults == Faults::NotHandled && len > 0 {
+        let count = if left == 0 { &WHOLE } else { &CUT_SHORT };
+        count.fetch_add(1, Relaxed);
+    }
+    left
+}
+
+/// How copies went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stats {
+    /// Those that may not sleep, and did not have to.
+    pub whole: u64,
+    /// Those that may not sleep, and were cut short by a page that was not there, or could not be written.
+    pub cut_short: u64,
+    /// Pages that were brought in for those that may.
+    pub brought_in: u64,
+}
+
+static WHOLE: AtomicU64 = AtomicU64::new(0);
+static CUT_SHORT: AtomicU64 = AtomicU64::new(0);
+static BROUGHT_IN: AtomicU64 = AtomicU64::new(0);
+
+/// All copies so far.
+pub fn stats() -> Stats {
+    let [whole, cut_short, brought_in] = [&WHOLE, &CUT_SHORT, &BROUGHT_IN].map(|count| count.load(Relaxed));
+    Stats { whole, cut_short, brought_in }
+}
+
+/// Counts a page that was brought in.
+pub(super) fn count_brought_in() {
+    BROUGHT_IN.fetch_add(1, Relaxed);
 }
 
 #[cfg(target_arch = "x86")]
-macro_rules! source {
-    () => {
-        "esi"
+macro_rules! by_mode {
+    ($x86_32:literal, $x86_64:literal) => {
+        $x86_32
     };
 }
 #[cfg(target_arch = "x86_64")]
-macro_rules! source {
-    () => {
-        "rsi"
+macro_rules! by_mode {
+    ($x86_32:literal, $x86_64:literal) => {
+        $x86_64
     };
 }
 
@@ -73,29 +106,50 @@ macro_rules! source {
 /// # Safety
 ///
 /// What is copied over may be written.
-unsafe fn move_bytes(to: usize, from: usize, len: usize) -> usize {
-    let (left, faulted, at): (usize, u32, usize);
-    // SAFETY: by this function's contract; after a fault, `ecx` says how many bytes are left, and the fix-up goes on behind the
-    // instruction with eax and edx set. The compiler keeps `esi` for itself, and so cannot be told that it is used; `from` may be in it.
+unsafe fn move_all(to: usize, from: usize, len: usize) -> usize {
+    const WORD: usize = size_of::<usize>();
+    // SAFETY: by this function's contract; the second copy goes on behind the first. Where that has met a fault in the middle of a word,
+    // it copies the bytes before the fault, and meets it again.
     unsafe {
-        asm!(
-            concat!("xchg ", source!(), ", {from}"),
-            "2: rep movsb",
-            concat!("3: xchg ", source!(), ", {from}"),
-            ".pushsection .ex_table, \"a\"",
-            ".long 2b - .",
-            ".long 3b - .",
-            ".popsection",
-            from = inout(reg) from => _,
-            inout("ecx") len => left,
-            inout("edi") to => _,
-            inout("eax") 0u32 => faulted,
-            out("edx") at,
-            options(nostack)
-        );
+        let words = len / WORD;
+        let done = (words - move_words(to, from, words)) * WORD;
+        move_bytes(to + done, from + done, len - done)
     }
-    if faulted != 0 && at >= USER_END {
-        panic!("a copy of user memory has met a page fault in the kernel's");
-    }
-    left
 }
+
+/// A function that copies by one instruction, and gives how many units of it are left after a fault in user space; a panic after one in the
+/// kernel's memory.
+macro_rules! moves {
+    ($name:ident, $instruction:expr) => {
+        unsafe fn $name(to: usize, from: usize, count: usize) -> usize {
+            let (left, faulted, at): (usize, u32, usize);
+            // SAFETY: by the caller's contract; after a fault, `ecx` says how many units are left, and the fix-up goes on behind the
+            // instruction with eax and edx set. The compiler keeps `esi` for itself, and so cannot be told that it is used; `from` may
+            // be in it.
+            unsafe {
+                asm!(
+                    concat!("xchg ", by_mode!("esi", "rsi"), ", {from}"),
+                    concat!("2: rep ", $instruction),
+                    concat!("3: xchg ", by_mode!("esi", "rsi"), ", {from}"),
+                    ".pushsection .ex_table, \"a\"",
+                    ".long 2b - .",
+                    ".long 3b - .",
+                    ".popsection",
+                    from = inout(reg) from => _,
+                    inout("ecx") count => left,
+                    inout("edi") to => _,
+                    inout("eax") 0u32 => faulted,
+                    out("edx") at,
+                    options(nostack)
+                );
+            }
+            if faulted != 0 && at >= USER_END {
+                panic!("a copy of user memory has met a page fault in the kernel's");
+            }
+            left
+        }
+    };
+}
+
+moves!(move_words, by_mode!("movsd", "movsq"));
+moves!(move_bytes, "movsb");

@@ -16,6 +16,7 @@ use crate::kmap::{MaySleep, Task};
 use crate::paging::user::{OutOfMemory, Top};
 use crate::probe::PageFault;
 use crate::trap::{TrapFrame, UserFrame};
+use crate::user::copy;
 use crate::user::layout::USER_END;
 use crate::user::space::{Refusal, Space};
 use crate::{arch, cpu, gdt, irq, sched};
@@ -115,6 +116,9 @@ pub(crate) fn bring_in(frame: &TrapFrame, fault: PageFault) -> bool {
         irq::enable();
         let result = current.fault(task, fault);
         irq::disable();
+        if result.is_ok() {
+            copy::count_brought_in();
+        }
         result.is_ok()
     })
 }
