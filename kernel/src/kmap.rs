@@ -35,6 +35,10 @@ pub type MaySleep<'e> = highmem::MaySleep<'e, ExampleKernel>;
 pub type HardIrq<'e> = highmem::HardIrq<'e, ExampleKernel>;
 /// User memory, as this kernel has it.
 pub type UserSlice = highmem::UserSlice<ExampleKernel>;
+/// User memory that is copied from.
+pub type UserReader = highmem::user::UserReader<ExampleKernel>;
+/// User memory that is copied to.
+pub type UserWriter = highmem::user::UserWriter<ExampleKernel>;
 /// A softirq of this kernel.
 pub type Softirq<'e> = highmem::Softirq<'e, ExampleKernel>;
 /// A thread of this kernel that cannot be preempted.

@@ -10,6 +10,8 @@ use highmem::{copy_from_user, put_user};
 
 use crate::kmap::{Task, UserSlice};
 use crate::sync::IrqLock;
+use crate::user::ends::End;
+use crate::user::pipe;
 use crate::user::process::{Exit, NoProcess, Process};
 use crate::{print, thread};
 
@@ -24,13 +26,21 @@ pub const WAIT: usize = 2;
 pub const YIELD: usize = 3;
 /// `process()`: gives the process's own number.
 pub const PROCESS: usize = 4;
-/// `write(from, length)`: writes text to the console, and gives how many bytes that were.
-pub const WRITE: usize = 5;
+/// `print(from, length)`: writes text to the console, and gives how many bytes that were.
+pub const PRINT: usize = 5;
 /// `report(one, other)`: tells the kernel's program two numbers: see [`take_reports`].
 pub const REPORT: usize = 6;
+/// `pipe(ends)`: makes a pipe, and stores the number of the end to read from at `ends`, and behind it that of the one to write to.
+pub const PIPE: usize = 7;
+/// `read(end, to, length)`: reads what is in a pipe, at most `length` bytes, and gives how many. Waits if it is empty; gives 0 at its end.
+pub const READ: usize = 8;
+/// `write(end, from, length)`: writes to a pipe, and gives how many bytes that were. Waits while it is full.
+pub const WRITE: usize = 9;
+/// `close(end)`: gives an end of a pipe up.
+pub const CLOSE: usize = 10;
 
 /// All of them, by number.
-const CALLS: [Call; 7] = [exit, fork, wait, yield_now, process, write, report];
+const CALLS: [Call; 11] = [exit, fork, wait, yield_now, process, print, report, make_pipe, read, write, close];
 
 type Call = fn(&mut Task<'_>, &mut Process<'_>, [usize; 3]) -> Result<usize, Error>;
 
@@ -38,6 +48,8 @@ type Call = fn(&mut Task<'_>, &mut Process<'_>, [usize; 3]) -> Result<usize, Err
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(i32)]
 pub enum Error {
+    /// The process has no such end of a pipe.
+    NoEnd = -9,
     /// There is no such child.
     NoChild = -10,
     /// There are as many as there can be: processes, or reports that nobody has taken.
@@ -46,6 +58,10 @@ pub enum Error {
     OutOfMemory = -12,
     /// The process has nothing at that address, or may not write there.
     Fault = -14,
+    /// The process has as many ends of pipes as it can have.
+    TooManyEnds = -24,
+    /// Nobody can read from the pipe.
+    BrokenPipe = -32,
     /// There is no such system call.
     NoCall = -38,
 }
@@ -53,6 +69,16 @@ pub enum Error {
 impl From<highmem::user::Error> for Error {
     fn from(_: highmem::user::Error) -> Self {
         Self::Fault
+    }
+}
+
+impl From<pipe::Error> for Error {
+    fn from(why: pipe::Error) -> Self {
+        match why {
+            pipe::Error::Broken => Self::BrokenPipe,
+            pipe::Error::Fault => Self::Fault,
+            pipe::Error::OutOfMemory => Self::OutOfMemory,
+        }
     }
 }
 
@@ -123,7 +149,7 @@ fn process(_: &mut Task<'_>, process: &mut Process<'_>, _: [usize; 3]) -> Result
     Ok(process.id as usize)
 }
 
-fn write(task: &mut Task<'_>, _: &mut Process<'_>, [from, length, _]: [usize; 3]) -> Result<usize, Error> {
+fn print(task: &mut Task<'_>, _: &mut Process<'_>, [from, length, _]: [usize; 3]) -> Result<usize, Error> {
     const MOST: usize = 256;
     let mut text = [0; MOST];
     let text = &mut text[..length.min(MOST)];
@@ -142,4 +168,38 @@ fn report(_: &mut Task<'_>, process: &mut Process<'_>, [one, other, _]: [usize; 
         reports.push(Report { process: process.id, numbers: [one, other] });
         Ok(0)
     })
+}
+
+fn make_pipe(task: &mut Task<'_>, process: &mut Process<'_>, [to, ..]: [usize; 3]) -> Result<usize, Error> {
+    let (reader, writer) = pipe::new();
+    let reader = process.ends.add(End::Reader(reader)).ok_or(Error::TooManyEnds)?;
+    let result = match process.ends.add(End::Writer(writer)) {
+        Some(writer) => {
+            store_numbers(task, to, [reader as u32, writer as u32]).inspect_err(|_| drop(process.ends.remove(writer)))
+        }
+        None => Err(Error::TooManyEnds),
+    };
+    if result.is_err() {
+        process.ends.remove(reader);
+    }
+    result
+}
+
+fn store_numbers(task: &mut Task<'_>, to: usize, numbers: [u32; 2]) -> Result<usize, Error> {
+    put_user(task, &mut UserSlice::new(to, size_of_val(&numbers))?.writer(), &numbers)?;
+    Ok(0)
+}
+
+fn read(task: &mut Task<'_>, process: &mut Process<'_>, [end, to, length]: [usize; 3]) -> Result<usize, Error> {
+    let Some(End::Reader(reader)) = process.ends.get(end) else { return Err(Error::NoEnd) };
+    Ok(reader.read(task, UserSlice::new(to, length)?.writer())?)
+}
+
+fn write(task: &mut Task<'_>, process: &mut Process<'_>, [end, from, length]: [usize; 3]) -> Result<usize, Error> {
+    let Some(End::Writer(writer)) = process.ends.get(end) else { return Err(Error::NoEnd) };
+    Ok(writer.write(task, UserSlice::new(from, length)?.reader())?)
+}
+
+fn close(_: &mut Task<'_>, process: &mut Process<'_>, [end, ..]: [usize; 3]) -> Result<usize, Error> {
+    process.ends.remove(end).map(|_| 0).ok_or(Error::NoEnd)
 }

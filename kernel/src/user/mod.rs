@@ -16,6 +16,8 @@
 //! | `current` | the address space of the thread that runs; into ring 3, and out of it |
 //! | `copy` | copies that may fault |
 //! | `process` | the life of a process |
+//! | `pipe` | bytes from one process to another |
+//! | `ends` | which ends of pipes a process has |
 //! | `call` | system calls |
 //!
 //! The page tables are in [`paging`](crate::paging), as all are. Into the kernel lead the interrupt gates and nothing else: `syscall` and
@@ -29,13 +31,16 @@
 pub mod call;
 pub mod copy;
 mod current;
+mod ends;
 pub mod layout;
 mod page;
+pub mod pipe;
 pub mod process;
 mod program;
 mod space;
 
 pub(crate) use current::{Current, Link, Trap, bring_in, leave, load, set_kernel_stack};
+pub use ends::MAX as MAX_ENDS;
 pub use page::UserPage;
 pub use program::Program;
 pub use space::{Refusal, Stats, stats, with_space};

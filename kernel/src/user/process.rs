@@ -17,6 +17,7 @@ use crate::println;
 use crate::probe::PageFault;
 use crate::thread::{self, JoinHandle};
 use crate::trap::UserFrame;
+use crate::user::ends::Ends;
 use crate::user::layout::STACK_TOP;
 use crate::user::space::{Refusal, Space};
 use crate::user::{Current, Program, Trap, call};
@@ -96,19 +97,19 @@ static LAST: AtomicU32 = AtomicU32::new(0);
 ///
 /// If there are too many threads, or too few frames.
 pub fn spawn(task: &mut Task<'_>, program: Program, arguments: [usize; 3]) -> Result<Child, NoProcess> {
-    start(Space::new(task)?, UserFrame::new(program.entry(), STACK_TOP, arguments))
+    start(Space::new(task)?, UserFrame::new(program.entry(), STACK_TOP, arguments), Ends::default())
 }
 
-fn start(space: Space, frame: UserFrame) -> Result<Child, NoProcess> {
+fn start(space: Space, frame: UserFrame, ends: Ends) -> Result<Child, NoProcess> {
     let id = LAST.fetch_add(1, Relaxed) + 1;
-    let thread = thread::try_spawn("process", move |task| live(task, id, space, frame));
+    let thread = thread::try_spawn("process", move |task| live(task, id, space, frame, ends));
     thread.map(|thread| Child { id, thread }).ok_or(NoProcess::TooMany)
 }
 
 /// From the first instruction to the last.
-fn live(task: &mut Task<'_>, id: u32, space: Space, frame: UserFrame) -> Exit {
+fn live(task: &mut Task<'_>, id: u32, space: Space, frame: UserFrame, ends: Ends) -> Exit {
     let exit = Current::with(task, space, |task, current| {
-        let mut process = Process { id, current, frame, children: Vec::new(), exit: None };
+        let mut process = Process { id, current, frame, children: Vec::new(), ends, exit: None };
         loop {
             match current.run(task, &mut process.frame) {
                 Trap::SystemCall => call::serve(task, &mut process),
@@ -140,12 +141,14 @@ pub(crate) struct Process<'a> {
     pub frame: UserFrame,
     /// Those that it has not waited for.
     pub children: Vec<Child>,
+    /// Those of pipes.
+    pub ends: Ends,
     /// With what it ends, as soon as it ends.
     pub exit: Option<Exit>,
 }
 
 impl Process<'_> {
-    /// Starts a process with the same memory and the same registers, but for the result: it is given 0.
+    /// Starts a process with the same memory, the same ends of pipes and the same registers, but for the result: it is given 0.
     pub fn fork(&mut self, task: &mut Task<'_>) -> Result<u32, NoProcess> {
         // One that never waits does not fill the heap with children that have ended.
         if self.children.len() == thread::MAX {
@@ -154,7 +157,7 @@ impl Process<'_> {
         let space = self.current.fork(task)?;
         let mut frame = self.frame;
         frame.set_result(0);
-        let child = start(space, frame)?;
+        let child = start(space, frame, self.ends.clone())?;
         let id = child.id;
         self.children.push(child);
         Ok(id)

@@ -310,11 +310,11 @@ fn programs_cannot_be_written(task: &mut Task<'_>) {
 fn system_calls_refuse_what_is_wrong(task: &mut Task<'_>) {
     let kernel = entry::exit as *const () as usize;
     let cases = [
-        ([call::WRITE, kernel, 4], Error::Fault),
-        ([call::WRITE, USER_END - 2, 4], Error::Fault),
-        ([call::WRITE, usize::MAX - 2, 4], Error::Fault),
-        ([call::WRITE, 0, 1], Error::Fault),
-        ([call::WRITE, MEMORY + MEMORY_SIZE - 2, 4], Error::Fault),
+        ([call::PRINT, kernel, 4], Error::Fault),
+        ([call::PRINT, USER_END - 2, 4], Error::Fault),
+        ([call::PRINT, usize::MAX - 2, 4], Error::Fault),
+        ([call::PRINT, 0, 1], Error::Fault),
+        ([call::PRINT, MEMORY + MEMORY_SIZE - 2, 4], Error::Fault),
         ([call::WAIT, 0, 0], Error::NoChild),
         ([call::WAIT, 1, MEMORY], Error::NoChild),
         ([1 << 20, 0, 0], Error::NoCall),
@@ -323,8 +323,8 @@ fn system_calls_refuse_what_is_wrong(task: &mut Task<'_>) {
     for (call, error) in cases {
         assert_eq!(run(task, entry::call(), call), Exit::Code(error as i32), "{call:x?}");
     }
-    assert_eq!(run(task, entry::call(), [call::WRITE, MEMORY, 0]), Exit::Code(0));
-    assert_eq!(run(task, entry::call(), [call::WRITE, entry::text().entry(), 23]), Exit::Code(23));
+    assert_eq!(run(task, entry::call(), [call::PRINT, MEMORY, 0]), Exit::Code(0));
+    assert_eq!(run(task, entry::call(), [call::PRINT, entry::text().entry(), 23]), Exit::Code(23));
     assert_eq!(run(task, entry::call(), [call::YIELD, 0, 0]), Exit::Code(0));
 }
 
