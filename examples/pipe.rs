@@ -22,7 +22,7 @@ use kernel::{println, report, smp, timer};
 kernel::main!(pipes);
 
 /// How long new processes are started.
-const TIME: Duration = Duration::from_secs(3);
+const TIME: Duration = Duration::from_secs(10);
 
 /// Pairs of processes at a time, and pieces that each writer writes: 32 KiB on average.
 const PAIRS: usize = 2;
