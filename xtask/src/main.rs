@@ -155,7 +155,8 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     say::note(&format!("program    {}", elf.display()));
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
-    let machine = qemu::Machine { memory, cpu, cpus: args.smp.into(), icount: args.icount, limit: args.timeout };
+    let (cpus, icount, limit) = (args.smp.into(), args.icount, args.timeout);
+    let machine = qemu::Machine { memory, cpu, cpus, disk: program.disk, icount, limit };
     say::heading(&format!("Booting {} ({}{}) on {machine}", program.name, args.arch, args.window.remark()));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {

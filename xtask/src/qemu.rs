@@ -5,6 +5,7 @@
 //! not start) must not be mistaken for either verdict. Each of them is one [`Outcome`].
 
 use std::fmt;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 
 use crate::arch::Arch;
 use crate::process::{self, End, Source};
+use crate::workspace::Program;
 
 /// The emulator; it runs 32-bit guests as well.
 pub const QEMU: &str = "qemu-system-x86_64";
@@ -22,7 +24,7 @@ pub const QEMU: &str = "qemu-system-x86_64";
 /// QEMU's exit status after the guest wrote 0x10 to the debug device.
 const PASSED: i32 = 33;
 
-/// The size of a machine's memory, in MiB.
+/// The size of a machine's memory, or of its disk, in MiB.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Memory(u64);
@@ -90,6 +92,8 @@ pub struct Machine {
     pub cpu: String,
     /// How many CPUs it has.
     pub cpus: usize,
+    /// The size of its disk, if it has one.
+    pub disk: Option<Memory>,
     /// Time is the number of instructions, at 1 GHz.
     pub icount: bool,
     /// A program without a verdict by then hangs.
@@ -104,7 +108,13 @@ impl Machine {
 
     /// One with another CPU model.
     pub fn with_cpu(cpu: &str) -> Self {
-        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, icount: false, limit: Duration::from_secs(120) }
+        let limit = Duration::from_secs(120);
+        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, disk: None, icount: false, limit }
+    }
+
+    /// This one with the disk that `program` wants.
+    pub fn with_disk_of(self, program: &Program) -> Self {
+        Self { disk: program.disk, ..self }
     }
 }
 
@@ -112,7 +122,8 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let icount = if self.icount { ", counting instructions" } else { "" };
         let cpus = if self.cpus == 1 { "CPU".to_owned() } else { format!("{} CPUs", self.cpus) };
-        write!(f, "a PC with {} and {cpus} {}{icount}", self.memory, self.cpu)
+        let disk = self.disk.map_or(String::new(), |size| format!(", a disk of {size}"));
+        write!(f, "a PC with {} and {cpus} {}{disk}{icount}", self.memory, self.cpu)
     }
 }
 
@@ -157,12 +168,21 @@ pub struct Run {
     pub elapsed: Duration,
 }
 
-/// Boots `elf`, and hands over each line of the guest's output as it comes.
+/// Boots `elf`, and hands over each line of the guest's output as it comes. A disk is new and empty each time: a sparse file beside `elf`.
 pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Result<Run> {
     let start = Instant::now();
     let mut output = String::new();
     let mut complaints = String::new();
-    let end = process::stream(&mut command(elf, machine), Some(machine.limit), |source, line| match source {
+    let mut qemu = command(elf, machine);
+    if let Some(size) = machine.disk {
+        let image = elf.with_extension("img");
+        let create = || File::create(&image)?.set_len(size.0 << 20);
+        create().with_context(|| format!("cannot create {}", image.display()))?;
+        // A comma is doubled where it is not to begin another option.
+        let name = image.display().to_string().replace(',', ",,");
+        qemu.args(["-drive", &format!("file={name},format=raw,if=ide")]);
+    }
+    let end = process::stream(&mut qemu, Some(machine.limit), |source, line| match source {
         Source::Out => {
             on_line(line);
             output.push_str(line);
@@ -252,6 +272,8 @@ mod tests {
             ["6G", "6G", "3G", "3G"]
         );
         assert_eq!(Memory(512).to_string(), "512M");
+        let machine = Machine { disk: Some(Memory(16)), ..Machine::with_cpu("max") };
+        assert_eq!(machine.to_string(), "a PC with 6G and CPU max, a disk of 16M");
     }
 
     #[test]

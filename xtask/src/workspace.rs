@@ -1,12 +1,15 @@
 //! What cargo says about this workspace: where it is and which programs, tests and features it has.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
+use serde::Deserialize;
+
+use crate::qemu::Memory;
 
 /// The package whose examples, tests and benches are bare-metal programs.
 pub const KERNEL: &str = "kernel";
@@ -56,11 +59,13 @@ impl Workspace {
 
     /// The bare-metal programs.
     pub fn programs(&self) -> Result<Programs> {
+        let mut disks = self.disks()?;
         let mut programs = Vec::new();
         for kind in Kind::ALL {
             for target in self.package(KERNEL)?.targets.iter().filter(|target| target.is_kind(kind.target())) {
                 let features = target.required_features.iter().cloned().collect();
-                programs.push(Program { name: target.name.clone(), kind, features });
+                let disk = disks.remove(&target.name);
+                programs.push(Program { name: target.name.clone(), kind, features, disk });
             }
         }
         let mut names = BTreeSet::new();
@@ -69,7 +74,16 @@ impl Workspace {
                 bail!("two programs of package {KERNEL} are called `{}`; names must differ", program.name);
             }
         }
+        if let Some(name) = disks.keys().next() {
+            bail!("package {KERNEL} has a disk for `{name}`, and no program that is called so");
+        }
         Ok(Programs(programs))
+    }
+
+    /// The disks that programs want, by the program's name: `package.metadata.disks` of package `kernel`.
+    fn disks(&self) -> Result<BTreeMap<String, Memory>> {
+        let Some(disks) = self.package(KERNEL)?.metadata.get("disks") else { return Ok(BTreeMap::new()) };
+        BTreeMap::deserialize(disks).with_context(|| format!("`package.metadata.disks` of package {KERNEL}"))
     }
 }
 
@@ -122,6 +136,8 @@ pub struct Program {
     pub kind: Kind,
     /// Features of its package that it cannot do without.
     pub features: BTreeSet<String>,
+    /// The size of the disk that it wants, if it wants one.
+    pub disk: Option<Memory>,
 }
 
 /// All bare-metal programs.
@@ -169,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones_by_kind() {
-        let program = |name: &str, kind| Program { name: name.to_owned(), kind, features: BTreeSet::new() };
+        let program = |name: &str, kind| Program { name: name.to_owned(), kind, features: BTreeSet::new(), disk: None };
         let programs = Programs(vec![program("hello", Kind::Example), program("boot", Kind::Test)]);
         assert_eq!(programs.find("boot").unwrap().kind, Kind::Test);
         let error = programs.find("bot").unwrap_err().to_string();

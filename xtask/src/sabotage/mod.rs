@@ -149,7 +149,7 @@ impl<'a> Bench<'a> {
         let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
         let built = builder.build(&[program], build)?;
         let elf = built.get(&program.name).context("it does not compile")?;
-        let run = qemu::run(elf, machine, |_| ())?;
+        let run = qemu::run(elf, &machine.clone().with_disk_of(program), |_| ())?;
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,
             Outcome::Hang(_) => bail!("{}", run.outcome),

@@ -180,7 +180,7 @@ fn boot_all(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], matrix: &[R
             for program in wanted.iter().filter(|program| row.wants(program)) {
                 let label = row.label(program);
                 match built.get(&program.name) {
-                    Some(elf) => boot(ledger, &label, elf, &row.machine())?,
+                    Some(elf) => boot(ledger, &label, elf, &row.machine().with_disk_of(program))?,
                     None => ledger.fail(&format!("{label}: does not build")),
                 }
             }
@@ -227,6 +227,7 @@ fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], build: Build
     let built = bare.builder().build(programs, build)?;
     let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(build.arch) };
     for program in programs {
+        let machine = machine.clone().with_disk_of(program);
         let name = &format!("{} [{}{}]", program.name, build.arch, build.window.remark());
         let Some(elf) = built.get(&program.name) else {
             ledger.fail(&format!("{name}: does not build"));
