@@ -406,12 +406,13 @@ pub(crate) fn get_drowsy() -> Id {
     threads.running[cpu::number()]
 }
 
-/// Sleeps, unless somebody has woken this thread since [`get_drowsy`].
+/// Sleeps, unless somebody has woken this thread since [`get_drowsy`]; to `alarm` at the most, if there is one.
 #[track_caller]
-pub(crate) fn sleep() {
+pub(crate) fn sleep(alarm: Option<Duration>) {
     assert_may_sleep();
     let mut threads = lock();
     if threads.current().drowsy {
+        threads.current().alarm = alarm;
         threads.current().state = State::Asleep;
         drop(switch(threads));
     }

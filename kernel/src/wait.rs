@@ -11,10 +11,11 @@
 
 use alloc::collections::VecDeque;
 use core::mem;
+use core::time::Duration;
 
 use crate::kmap::MaySleep;
-use crate::sched;
 use crate::sync::IrqLock;
+use crate::{sched, timer};
 
 /// The threads that wait for one thing.
 ///
@@ -74,7 +75,19 @@ impl WaitQueue {
     #[track_caller]
     pub fn wait(&self, _thread: &mut MaySleep<'_>, mut condition: impl FnMut() -> bool) {
         // SAFETY: nothing is left in the queue for others to ask.
-        unsafe { self.wait_until(&mut condition, None) }
+        unsafe { self.wait_until(&mut condition, None, None) };
+    }
+
+    /// As [`wait`](Self::wait), but no longer than until the machine [has run](timer::uptime) for so long; says whether `condition` gave true.
+    ///
+    /// # Panics
+    ///
+    /// As [`wait`](Self::wait).
+    #[track_caller]
+    #[must_use = "the time may have ended"]
+    pub fn wait_to(&self, _thread: &mut MaySleep<'_>, deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+        // SAFETY: nothing is left in the queue for others to ask.
+        unsafe { self.wait_until(&mut condition, None, Some(deadline)) }
     }
 
     /// As [`wait`](Self::wait), with a condition that others may ask: [`wake_one`](Self::wake_one) passes this thread over while it gives
@@ -89,17 +102,22 @@ impl WaitQueue {
         // the condition out of the queue, under the lock under which it is asked.
         unsafe {
             let asked = mem::transmute::<&(dyn Fn() -> bool + Sync), Asked>(condition);
-            self.wait_until(&mut || condition(), Some(asked));
+            self.wait_until(&mut || condition(), Some(asked), None);
         }
     }
 
-    /// Sleeps until `condition` gives true; others may ask `asked` meanwhile.
+    /// Sleeps until `condition` gives true, or to the deadline; others may ask `asked` meanwhile. Says whether it gave true.
     ///
     /// # Safety
     ///
     /// `asked` can be asked until this function returns, on any CPU. (It does not unwind: a panic is the end of the machine.)
     #[track_caller]
-    unsafe fn wait_until(&self, condition: &mut dyn FnMut() -> bool, asked: Option<Asked>) {
+    unsafe fn wait_until(
+        &self,
+        condition: &mut dyn FnMut() -> bool,
+        asked: Option<Asked>,
+        deadline: Option<Duration>,
+    ) -> bool {
         let ticket = self.waiters.with(|waiters| {
             waiters.tickets += 1;
             waiters.tickets
@@ -111,14 +129,16 @@ impl WaitQueue {
                     waiters.queue.insert(place, Waiter { ticket, id, condition: asked });
                 }
             });
-            if condition() {
-                return self.leave(ticket);
+            let so = condition();
+            if so || deadline.is_some_and(|deadline| deadline <= timer::uptime()) {
+                self.leave(ticket);
+                return so;
             }
-            sched::sleep();
+            sched::sleep(deadline);
         }
     }
 
-    /// Takes a thread out that need not wait. If somebody has just woken it, that was meant for one that does.
+    /// Takes a thread out that no longer waits. If somebody has just woken it, that was meant for one that does.
     fn leave(&self, ticket: u64) {
         let was_there =
             self.waiters.with(|waiters| waiters.place(ticket).map(|place| waiters.queue.remove(place)).is_ok());

@@ -43,6 +43,7 @@ fn threads_tests(task: &mut Task<'_>) {
             ("waiters_are_woken_one_by_one_in_their_order", waiters_are_woken_one_by_one_in_their_order),
             ("wake_all_wakes_all", wake_all_wakes_all),
             ("a_wake_up_before_the_sleep_counts", a_wake_up_before_the_sleep_counts),
+            ("a_wait_ends_at_its_time_or_before", a_wait_ends_at_its_time_or_before),
             ("a_wake_up_that_is_not_needed_goes_to_the_next", a_wake_up_that_is_not_needed_goes_to_the_next),
             ("a_wake_up_passes_over_those_who_still_wait", a_wake_up_passes_over_those_who_still_wait),
             ("no_wake_up_is_lost", no_wake_up_is_lost),
@@ -644,6 +645,34 @@ fn a_wake_up_before_the_sleep_counts(task: &mut Task<'_>) {
         }
     });
     join_all(task, [waiter].into());
+}
+
+/// A wait with a deadline ends there if nobody wakes the thread, and leaves nothing of it in the queue; and before, if somebody does.
+fn a_wait_ends_at_its_time_or_before(task: &mut Task<'_>) {
+    static QUEUE: WaitQueue = WaitQueue::new();
+    static SO: AtomicBool = AtomicBool::new(false);
+    let time = Duration::from_millis(50);
+
+    let start = timer::uptime();
+    assert!(!QUEUE.wait_to(task, start + time, || false));
+    let waited = timer::uptime() - start;
+    assert!(waited >= time && waited < PATIENCE, "{waited:?}");
+    assert!(QUEUE.wait_to(task, start, || true), "what is so need not be waited for");
+
+    // The one that has given up gets no wake-up that is meant for another.
+    let waiter =
+        thread::spawn("waiter", |task| QUEUE.wait_to(task, timer::uptime() + 2 * PATIENCE, || SO.load(SeqCst)));
+    let late = thread::spawn("late", move |task| QUEUE.wait_to(task, timer::uptime() + time, || false));
+    assert!(!late.join(task));
+    assert!(!waiter.is_finished());
+    SO.store(true, SeqCst);
+    QUEUE.wake_one();
+    spin_until("the thread is woken", || waiter.is_finished());
+    assert!(waiter.join(task));
+
+    // Its alarm does not outlast the wait.
+    assert!(QUEUE.wait_to(task, timer::uptime() + time, || true));
+    thread::sleep(task, 2 * time);
 }
 
 /// A thread is woken while it finds that it need not wait: then the next one in the queue is to be woken.
