@@ -9,12 +9,13 @@
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
+use core::num::NonZero;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 use buddy_system_allocator::FrameAllocator;
 use highmem::page::{Access, ReadWrite, Volatile};
 use highmem::paging::Paging as _;
-use highmem::{PAGE_SIZE, Page, Pfn};
+use highmem::{PAGE_SIZE, Page, PageRun, Pfn};
 
 use crate::kmap::Paging;
 use crate::memory::MemoryMap;
@@ -133,6 +134,22 @@ unsafe impl<A: Access> Page for Frame<A> {
     #[inline]
     fn pfn(&self) -> Pfn<Paging> {
         self.pfn
+    }
+}
+
+// SAFETY: a run of one frame, which is a page by itself.
+unsafe impl<A: Access> PageRun for Frame<A> {
+    type Paging = Paging;
+    type Access = A;
+
+    #[inline]
+    fn first(&self) -> Pfn<Paging> {
+        self.pfn
+    }
+
+    #[inline]
+    fn pages(&self) -> NonZero<usize> {
+        NonZero::<usize>::MIN
     }
 }
 

@@ -18,7 +18,8 @@
 //! Up to four CPUs and sixteen threads, which the CPUs share, in one of three paging modes: 32-bit without PAE (feature
 //! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). The
 //! window's translations are global, but in the mode without PAE. How the kernel joins `highmem` is in [`kmap`], how the CPUs are started
-//! in [`smp`], which thread runs on which of them in [`sched`], and how a thread becomes a process in ring 3 in [`user`]. On the host the crate is empty, so that the workspace still builds there.
+//! in [`smp`], which thread runs on which of them in [`sched`], and how a thread becomes a process in ring 3 in [`user`];
+//! [`ide`] has a disk. On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -35,6 +36,7 @@ pub mod frames;
 mod gdt;
 pub mod harness;
 mod heap;
+pub mod ide;
 mod idt;
 pub mod ipi;
 pub mod irq;
@@ -42,6 +44,7 @@ pub mod kmap;
 mod lapic;
 pub mod memory;
 pub mod paging;
+mod pci;
 mod pic;
 pub mod probe;
 mod pvh;

@@ -5,7 +5,8 @@
 //! not start) must not be mistaken for either verdict. Each of them is one [`Outcome`].
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -176,8 +177,7 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
     let mut qemu = command(elf, machine);
     if let Some(size) = machine.disk {
         let image = elf.with_extension("img");
-        let create = || File::create(&image)?.set_len(size.0 << 20);
-        create().with_context(|| format!("cannot create {}", image.display()))?;
+        create(&image, size).with_context(|| format!("cannot create {}", image.display()))?;
         // A comma is doubled where it is not to begin another option.
         let name = image.display().to_string().replace(',', ",,");
         qemu.args(["-drive", &format!("file={name},format=raw,if=ide")]);
@@ -199,6 +199,14 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
         End::Exited(status) => judge(status, &complaints),
     };
     Ok(Run { output, outcome, elapsed: start.elapsed() })
+}
+
+/// Makes a disk that is empty. One that was there before is not overwritten, for a machine that still runs may have it.
+fn create(image: &Path, size: Memory) -> io::Result<()> {
+    match fs::remove_file(image) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => File::create_new(image)?.set_len(size.0 << 20),
+    }
 }
 
 fn command(elf: &Path, machine: &Machine) -> Command {

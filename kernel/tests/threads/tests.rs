@@ -651,6 +651,7 @@ fn a_wake_up_before_the_sleep_counts(task: &mut Task<'_>) {
 fn a_wait_ends_at_its_time_or_before(task: &mut Task<'_>) {
     static QUEUE: WaitQueue = WaitQueue::new();
     static SO: AtomicBool = AtomicBool::new(false);
+    static LOOKS: AtomicU32 = AtomicU32::new(0);
     let time = Duration::from_millis(50);
 
     let start = timer::uptime();
@@ -659,10 +660,12 @@ fn a_wait_ends_at_its_time_or_before(task: &mut Task<'_>) {
     assert!(waited >= time && waited < PATIENCE, "{waited:?}");
     assert!(QUEUE.wait_to(task, start, || true), "what is so need not be waited for");
 
-    // The one that has given up gets no wake-up that is meant for another.
+    // The one that has given up, though it came first, gets no wake-up that is meant for another.
+    let look = || LOOKS.fetch_add(1, SeqCst) == u32::MAX;
+    let late = thread::spawn("late", move |task| QUEUE.wait_to(task, timer::uptime() + time, look));
+    spin_until("the first waits", || LOOKS.load(SeqCst) == 1);
     let waiter =
         thread::spawn("waiter", |task| QUEUE.wait_to(task, timer::uptime() + 2 * PATIENCE, || SO.load(SeqCst)));
-    let late = thread::spawn("late", move |task| QUEUE.wait_to(task, timer::uptime() + time, || false));
     assert!(!late.join(task));
     assert!(!waiter.is_finished());
     SO.store(true, SeqCst);
