@@ -1,5 +1,5 @@
-//! The kernel's side: the one trait that a kernel implements, a second one for kernels that want `kmap`, too, and a third for those that
-//! copy from and to user memory.
+//! The kernel's side: the one trait that a kernel implements, a second one for kernels that want `kmap`, too, a third for those that copy
+//! from and to user memory, and a fourth for those whose disks do not reach all memory.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -291,6 +291,42 @@ pub unsafe trait UserKernel: Kernel {
     unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize;
 }
 
+/// What the crate has to know beyond [`Kernel`] of a kernel whose devices do not reach all memory: threads that sleep for a page of a
+/// [`Reserve`](crate::bounce::Reserve).
+///
+/// It is not the [`PoolKernel`]'s queue, where one thread at a time can go on: a kernel has one pool, and as many reserves as it likes.
+///
+/// # Safety
+/// The implementer ticks off:
+///
+/// - [ ] [`wait`](Self::wait) returns only when the thread may go on, on any CPU, with preemption and interrupts as they were.
+pub unsafe trait BounceKernel: Kernel {
+    /// Sleeps until `until` says yes, or somebody has the thread give up. As [`PoolKernel::wait`]: `until` reads a few atomics, and is to be
+    /// asked after the thread is in the kernel's queue.
+    ///
+    /// Called with nothing held, and with interrupts on. Linux: `prepare_to_wait()`, `io_schedule()`.
+    ///
+    /// # Errors
+    /// When the thread is not to wait any longer. Its request is [refused](crate::bounce::Refusal::GaveUp).
+    fn wait(thread: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp>;
+
+    /// Wakes each thread in [`wait`](Self::wait) whose `until` says yes now. Who does not ask each of them wakes all.
+    ///
+    /// Called in any context but an NMI's, with interrupts on or off, and with no lock of this crate held.
+    fn wake();
+
+    /// What a CPU does between two looks at a lock that another CPU has.
+    #[inline]
+    fn relax() {
+        core::hint::spin_loop();
+    }
+
+    /// The time, in a unit of the kernel's choice: for [`ReserveStats::longest_wait`](crate::bounce::ReserveStats::longest_wait).
+    fn now() -> u64 {
+        0
+    }
+}
+
 /// What becomes of a page fault during a copy: of [`UserKernel`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Faults {
@@ -300,7 +336,7 @@ pub enum Faults {
     NotHandled,
 }
 
-/// A thread is not to wait any longer: of [`PoolKernel::wait`].
+/// A thread is not to wait any longer: of [`PoolKernel::wait`] and [`BounceKernel::wait`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct GaveUp;
 

@@ -17,7 +17,7 @@ use crate::kernel::GaveUp;
 use crate::machine::recorder::{Event, Recorder};
 use crate::paging::Pae;
 use crate::tlb::Translations;
-use crate::{Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
+use crate::{BounceKernel, Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
 
 pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
 
@@ -236,6 +236,21 @@ unsafe impl<const FORCE_MAP: bool> PoolKernel for TestKernel<FORCE_MAP> {
 
     fn now() -> u64 {
         7 * WOKEN.get() as u64
+    }
+}
+
+// SAFETY: there are no other threads.
+unsafe impl<const FORCE_MAP: bool> BounceKernel for TestKernel<FORCE_MAP> {
+    fn wait(thread: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        <Self as PoolKernel>::wait(thread, until)
+    }
+
+    fn wake() {
+        Self::wake_one();
+    }
+
+    fn now() -> u64 {
+        <Self as PoolKernel>::now()
     }
 }
 

@@ -14,7 +14,7 @@ use super::pool::{ModelPool, PoolSize};
 use super::{cpu, layout, machine, mmu, user};
 use crate::context::MaySleep;
 use crate::debug::{Report, State};
-use crate::kernel::{Faults, GaveUp, PoolKernel, UserKernel};
+use crate::kernel::{BounceKernel, Faults, GaveUp, PoolKernel, UserKernel};
 use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
@@ -126,6 +126,27 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> PoolKerne
 
     fn on_other_cpus(work: &(dyn Fn() + Sync)) {
         cpu::on_other_cpus(work);
+    }
+
+    fn relax() {
+        cpu::pause();
+    }
+
+    fn now() -> u64 {
+        cpu::steps() as u64
+    }
+}
+
+// SAFETY: the checklist, as for the pool.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> BounceKernel
+    for ModelKernel<P, T, FORCE_MAP, E>
+{
+    fn wait(_thread: &mut MaySleep<'_, Self>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        cpu::wait(until)
+    }
+
+    fn wake() {
+        cpu::wake();
     }
 
     fn relax() {

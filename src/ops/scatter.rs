@@ -78,6 +78,12 @@ impl<R> Segment<R> {
         &self.run
     }
 
+    /// The run that it is a part of, to be written.
+    #[inline]
+    pub(crate) fn run_mut(&mut self) -> &mut R {
+        &mut self.run
+    }
+
     /// Gives the run back.
     #[inline]
     pub fn into_run(self) -> R {

@@ -32,7 +32,7 @@ mod context;
 mod entries;
 mod guard;
 mod index;
-mod queue;
+pub(crate) mod queue;
 mod span;
 mod stats;
 mod table;

@@ -12,19 +12,19 @@ use core::sync::atomic::Ordering::SeqCst;
 use crate::sync::{AtomicU32, AtomicUsize};
 
 /// One who waits.
-pub(super) struct Waiter {
+pub(crate) struct Waiter {
     /// Whoever came next.
     next: *mut Waiter,
 }
 
 impl Waiter {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self { next: ptr::null_mut() }
     }
 }
 
 /// The queue, under the lock.
-pub(super) struct Queue {
+pub(crate) struct Queue {
     first: *mut Waiter,
 }
 
@@ -32,13 +32,13 @@ pub(super) struct Queue {
 unsafe impl Send for Queue {}
 
 impl Queue {
-    pub(super) const EMPTY: Self = Self { first: ptr::null_mut() };
+    pub(crate) const EMPTY: Self = Self { first: ptr::null_mut() };
 
     /// Puts `waiter` last.
     ///
     /// # Safety
     /// It is in no queue, and stays where it is, touched by nobody else, until it is [removed](Self::remove).
-    pub(super) unsafe fn push(&mut self, front: &Front, waiter: *mut Waiter) {
+    pub(crate) unsafe fn push(&mut self, front: &Front, waiter: *mut Waiter) {
         let mut link = &raw mut self.first;
         // SAFETY: each pointer of the queue is null or points to a waiter, which stays there until it is removed; the caller has the lock.
         unsafe {
@@ -56,7 +56,7 @@ impl Queue {
     ///
     /// # Safety
     /// It is in this queue.
-    pub(super) unsafe fn remove(&mut self, front: &Front, waiter: *mut Waiter) {
+    pub(crate) unsafe fn remove(&mut self, front: &Front, waiter: *mut Waiter) {
         let mut link = &raw mut self.first;
         // SAFETY: as in `push`; the waiter is in the queue, so it is found before the end.
         unsafe {
@@ -71,24 +71,24 @@ impl Queue {
 }
 
 /// What is known of the queue without the lock.
-pub(super) struct Front {
+pub(crate) struct Front {
     first: AtomicUsize,
     length: AtomicU32,
 }
 
 impl Front {
-    pub(super) const fn empty() -> Self {
+    pub(crate) const fn empty() -> Self {
         Self { first: AtomicUsize::new(0), length: AtomicU32::new(0) }
     }
 
     /// Whether nobody waits.
     #[inline]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.length.load(SeqCst) == 0
     }
 
     /// Whether the waiter at this address is the first.
-    pub(super) fn is_first(&self, waiter: usize) -> bool {
+    pub(crate) fn is_first(&self, waiter: usize) -> bool {
         self.first.load(SeqCst) == waiter
     }
 }
