@@ -239,3 +239,39 @@ pub async fn next_tick() {
     let mut waited = false;
     poll_fn(|_| if mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
 }
+
+pub use highmem::BounceKernel;
+pub use highmem::bounce::{Reach, Reserve, Segments, Submitted};
+
+// SAFETY: there is no thread to go on on another CPU.
+unsafe impl BounceKernel for MyKernel {
+    fn wait(
+        _thread: &mut highmem::MaySleep<'_, Self>,
+        _until: &(dyn Fn() -> bool + Sync),
+    ) -> Result<(), highmem::kernel::GaveUp> {
+        Err(highmem::kernel::GaveUp)
+    }
+    fn wake() {}
+}
+
+/// A reserve of one page for a device that reaches frame 0 alone, and what it moves.
+pub type LowPages = Reserve<MyKernel, Frame, 1>;
+pub type Request<'r> = Submitted<'r, MyKernel, FrameRun, Frame, 1, 2>;
+pub type Parts = Segments<FrameRun, 2>;
+
+/// The reserve, with frame 0.
+pub fn low_pages() -> LowPages {
+    let reserve = Reserve::new(Reach::of_bits(12).unwrap());
+    reserve.add(frame(0)).unwrap();
+    reserve
+}
+
+/// Some bytes of frames 2 and 3, which the device does not reach.
+pub fn parts() -> Parts {
+    let mut parts = Segments::new();
+    parts.push(Segment::new(run(2), 0, 512).unwrap()).unwrap();
+    parts
+}
+
+/// Tells a device what to do.
+pub fn program(_request: &Request<'_>) {}
