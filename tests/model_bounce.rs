@@ -4,6 +4,8 @@
 mod model;
 
 use std::num::NonZero;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::{Duration, Instant};
 
 use highmem::bounce::{Direction, Extent, Reach, Reserve, Segments, Submitted};
 use highmem::linux::Set;
@@ -24,6 +26,9 @@ type Request<'r, P, const PAGES: usize> = Submitted<'r, K<P>, SharedFrameRun<P>,
 /// How many parts of pages a request has at the most: four segments of up to three pages.
 const PARTS: usize = 12;
 
+/// How long one who waits may take to go on.
+const PATIENCE: Duration = Duration::from_secs(3);
+
 /// Frames 0 to 255 are lowmem, and all that a device reaches with 20 bits.
 const LOWMEM_BITS: u32 = 20;
 
@@ -34,6 +39,7 @@ in_each_mode!(
     two_cpus_share_a_page_in_all_orders,
     three_cpus_share_two_pages_in_random_orders,
     cpus_that_run_freely_share_two_pages,
+    two_who_wait_go_on_with_the_pages_of_one,
 );
 
 fn machine<P: Paging>(cpus: usize) -> Model<P> {
@@ -416,6 +422,38 @@ fn cpus_that_run_freely_share_two_pages<P: Paging>() {
                 });
             });
         }
+    });
+    check(&machine, &reserve);
+}
+
+/// Pages that come back at once are for more than the first who waits: it wakes the next, before it gives back any.
+fn two_who_wait_go_on_with_the_pages_of_one<P: Paging>() {
+    let machine = machine::<P>(3);
+    let reserve = reserve::<P, 2>(&machine, LOWMEM_BITS);
+    let (first, went_on) = (pages(&machine, 2), AtomicUsize::new(0));
+    let cpu = machine.cpu(0);
+    let request = cpu.task(|task| read(task, &reserve, whole(first)));
+    std::thread::scope(|scope| {
+        for number in 1..3 {
+            let (machine, reserve, went_on) = (&machine, &reserve, &went_on);
+            scope.spawn(move || {
+                let (cpu, run) = (machine.cpu(number), pages(machine, 1));
+                cpu.task(|task| {
+                    let request = read(task, reserve, whole(run));
+                    went_on.fetch_add(1, Relaxed);
+                    let began = Instant::now();
+                    while went_on.load(Relaxed) < 2 && began.elapsed() < PATIENCE {
+                        std::thread::yield_now();
+                    }
+                    let both = went_on.load(Relaxed);
+                    assert_eq!(complete(cpu, request, Ok(0)).1, Ok(0));
+                    assert_eq!(both, 2, "the next was not woken");
+                });
+            });
+        }
+        // Time for both to fall asleep; if they have not, they find what is there.
+        std::thread::sleep(PATIENCE / 20);
+        assert_eq!(complete(cpu, request, Ok(0)).1, Ok(0));
     });
     check(&machine, &reserve);
 }

@@ -172,7 +172,7 @@ fn who_tries_does_not_sleep() {
             let write = reserve.try_write(irq.slots().irq0, high(2)).err().unwrap();
             assert_eq!(write.to_string(), "the reserve of bounce pages is exhausted");
             // SAFETY: there is no device.
-            drop(unsafe { first.complete::<_, ()>(irq.slots().irq0, Ok(0)) });
+            assert_eq!(unsafe { first.complete::<_, ()>(irq.slots().irq0, Ok(0)) }.result, Ok(0));
             drop(reserve.try_read(irq.slots().irq0, high(2)).unwrap());
         });
     });
@@ -192,7 +192,8 @@ fn who_sleeps_has_all_pages_at_once_and_is_woken() {
                     // Somebody waits for it, so nobody else has the page that is there.
                     irq(|irq| assert!(reserve.try_read(irq.slots().irq0, high(1)).is_err()));
                     // SAFETY: there is no device.
-                    drop(irq(|irq| unsafe { request.complete::<_, ()>(irq.slots().bounce_read, Ok(0)) }));
+                    let done = irq(|irq| unsafe { request.complete::<_, ()>(irq.slots().bounce_read, Ok(0)) });
+                    assert_eq!(done.result, Ok(0));
                 }));
             });
         }
@@ -212,7 +213,8 @@ fn who_gives_up_leaves_the_queue() {
         let request = reserve.read(task, high(1)).unwrap().0.submit();
         assert_eq!(reserve.read(task, high(1)).err().unwrap().why, Refusal::GaveUp);
         // SAFETY: there is no device.
-        drop(irq(|irq| unsafe { request.complete::<_, ()>(irq.slots().bounce_read, Ok(0)) }));
+        let done = irq(|irq| unsafe { request.complete::<_, ()>(irq.slots().bounce_read, Ok(0)) });
+        assert_eq!(done.result, Ok(0));
         drop(reserve.read(task, high(1)).expect("it is nobody's turn but this one's"));
         assert_eq!(reserve.stats().sleeps, 1);
     });
