@@ -10,10 +10,9 @@ use core::time::Duration;
 use highmem::ops::{Segment, memcpy_from_run, memcpy_to_run};
 use highmem::page::ReadWrite;
 use highmem::{Page, PageRun, Pfn, kmap_atomic};
+use kernel::disk::{DmaMemory, Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR};
 use kernel::frames::{self, Frame, Zone};
-use kernel::ide::{
-    Descriptors, DeviceError, Disk, DmaMemory, Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR, Status,
-};
+use kernel::ide::{Descriptors, DeviceError, Disk, Status};
 use kernel::kmap::{self, HardIrq, Paging, Task};
 use kernel::sync::IrqLock;
 use kernel::{harness, smp, thread, timer};
@@ -48,6 +47,10 @@ const PAGE: usize = highmem::PAGE_SIZE;
 /// As much as a command can have, and a page.
 const LARGE: usize = MAX_SECTORS as usize * SECTOR / PAGE + 1;
 
+/// How long a request may take: usually, and where it is to take too long.
+const LONG: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(200);
+
 /// How many frames are free, by zone.
 fn free() -> [usize; 3] {
     Zone::ALL.map(|zone| frames::stats(zone).free)
@@ -58,6 +61,7 @@ fn balanced(task: &mut Task<'_>, test: fn(&mut Task<'_>, &Disk)) {
     let disk = Disk::open(task).expect("there is a disk: start this with one");
     let before = free();
     test(task, &disk);
+    disk.set_limit(LONG);
     assert_eq!(free(), before, "frames free, by zone");
     assert_eq!(kmap::slots().filter(|&(_, address)| kmap::entry(address) != 0).count(), 0, "slots in use");
 }
@@ -500,14 +504,14 @@ fn a_sector_past_the_end_is_an_error(task: &mut Task<'_>, disk: &Disk) {
     for (way, write) in ALL {
         for sector in [disk.sectors(), disk.sectors() + 1000] {
             let error = failure(task, disk, way, write, sector, &pattern(7, SECTOR));
-            let Error::Device { status, error } = error else { panic!("{way:?}: {error}") };
+            let Error::Ide { status, error } = error else { panic!("{way:?}: {error}") };
             assert!(status.contains(Status::ERROR) && !status.contains(Status::BUSY), "{way:?}: {status:?}");
             assert!(error.intersects(DeviceError::ABORTED | DeviceError::NO_SECTOR), "{way:?}: {error:?}");
             works(task, disk, 8);
         }
         let last = disk.sectors() - 1;
         let error = failure(task, disk, way, write, last, &pattern(7, 2 * SECTOR));
-        assert!(matches!(error, Error::Device { .. }), "{way:?}: {error}");
+        assert!(matches!(error, Error::Ide { .. }), "{way:?}: {error}");
         works(task, disk, 9);
     }
     assert_eq!(disk.stats().resets, 0);
@@ -525,10 +529,12 @@ fn a_transfer_that_ends_short_is_an_error(task: &mut Task<'_>, disk: &Disk) {
 fn a_lost_interrupt_ends_in_a_reset(task: &mut Task<'_>, disk: &Disk) {
     for (way, write) in ALL {
         let (before, start) = (disk.stats(), timer::uptime());
+        disk.set_limit(SHORT);
         disk.break_next(Fault::NoInterrupt);
         let error = failure(task, disk, way, write, 500, &pattern(12, 4 * SECTOR));
         assert_eq!(error, Error::TimedOut, "{way:?}");
-        assert!(timer::uptime() - start >= Duration::from_secs(1), "it was given up too early");
+        disk.set_limit(LONG);
+        assert!(timer::uptime() - start >= SHORT, "it was given up too early");
         assert_eq!(disk.stats().resets, before.resets + 1);
         works(task, disk, 13);
         assert_eq!(disk.stats().resets, before.resets + 1, "one reset is enough");
@@ -544,10 +550,12 @@ fn a_request_left_alone_keeps_its_memory(task: &mut Task<'_>, disk: &Disk) {
     assert_eq!(free(), before);
 
     // One that does not: it has its memory, until whoever wants the disk next has the controller reset.
+    disk.set_limit(SHORT);
     let resets = disk.stats().resets;
     disk.break_next(Fault::NoInterrupt);
     drop(disk.read_dma(task, 0, vec![Segment::whole(frame())]).expect("it begins"));
-    thread::sleep(task, Duration::from_millis(100));
+    disk.set_limit(LONG);
+    thread::sleep(task, SHORT / 2);
     let taken: usize = before.iter().sum::<usize>() - free().iter().sum::<usize>();
     assert_eq!((taken, disk.stats().resets), (1, resets));
     works(task, disk, 15);
