@@ -3,8 +3,8 @@
 //! What becomes of a page that the device does not reach is in C the business of each driver: one copies it in its interrupt handler with a
 //! slot of the task, another allocates a page to copy it through, which waits for memory that only the end of its own transfer frees.
 //!
-//! A request goes to a driver with addresses that the device reaches, and nothing that it needs is allocated on the way: not when memory is
-//! what the disk is to make.
+//! A request goes to a driver with addresses that the device reaches, and no page is allocated on the way: not when pages are what the disk
+//! is to make room for. (The few words that describe a request are the heap's, which has its memory from the start.)
 //!
 //! So pages go in as highmem's [`Segments`], by a [`Reserve`] that the caller has filled long before; they come back as they went in.
 

@@ -19,12 +19,15 @@ use alloc::sync::Arc;
 use core::fmt;
 use core::time::Duration;
 
+use highmem::bounce::Reserve;
+
 pub use self::any::{Disk, PendingPages};
 pub(crate) use self::job::{AnyJob, Job, end_in_thread};
 pub(crate) use self::memory::sectors;
 pub use self::memory::{Bounced, DmaMemory};
+use crate::frames::{self, Frame, Zone};
 use crate::ide::{DeviceError, Status};
-use crate::kmap::MaySleep;
+use crate::kmap::{ExampleKernel, MaySleep};
 
 /// Bytes of a sector.
 pub const SECTOR: usize = 512;
@@ -34,6 +37,18 @@ pub const MAX_SECTORS: u16 = 256;
 
 /// How long a request may take, unless a driver is told otherwise.
 pub(crate) const LIMIT: Duration = Duration::from_secs(3);
+
+/// Sets pages of lowmem aside for a reserve: as many as it has room for.
+///
+/// # Panics
+///
+/// If there are not as many, or the reserve has some already.
+pub fn set_aside<const PAGES: usize>(reserve: &Reserve<ExampleKernel, Frame, PAGES>) {
+    for _ in 0..PAGES {
+        let page = frames::alloc(Zone::Low).expect("a frame of lowmem for the reserve");
+        reserve.add(page).expect("the direct map has it, and the device reaches it");
+    }
+}
 
 /// Why a request did not do what it was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +84,13 @@ pub enum Error {
     TimedOut,
     /// The device takes no commands, not even after a reset.
     Dead,
+}
+
+impl Error {
+    /// Whether it is the device itself that could not do it.
+    pub fn is_of_device(self) -> bool {
+        matches!(self, Self::Ide { .. })
+    }
 }
 
 impl fmt::Display for Error {
