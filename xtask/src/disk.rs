@@ -2,11 +2,19 @@
 //!
 //! `package.metadata.disks` of package `kernel` says so, by the program's name: `"16G"` is a disk on the PC's IDE controller, and
 //! `{ size = "16G", on = "ide or virtio" }` one on virtio where the kernel has a driver for that.
+//!
+//! With `errors = { read = [100], write = [200], flush = true }` each read of sector 100, each write of sector 200, and the first flush
+//! fails: QEMU's `blkdebug` says so to its device, and that to the driver.
+//!
+//! With `checked = true` the program says what has to be in the image at the end, by checksums ([`REPORT`]), and that is compared.
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+
+use anyhow::{Context, Result as AnyResult, bail, ensure};
+use crc::{CRC_64_XZ, Crc};
 
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
@@ -30,11 +38,47 @@ pub enum On {
     IdeOrVirtio,
 }
 
+/// What fails on a disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Errors {
+    /// Each read of one of these sectors.
+    #[serde(default)]
+    read: Vec<u64>,
+    /// Each write.
+    #[serde(default)]
+    write: Vec<u64>,
+    /// The first flush.
+    #[serde(default)]
+    flush: bool,
+}
+
+impl Errors {
+    /// As rules of QEMU's `blkdebug`: options of a drive, each with a comma before it; none if nothing fails.
+    fn rules(&self) -> String {
+        let sectors = |kind, list: &[u64]| {
+            let rule = |sector: &u64| format!("iotype={kind},sector={sector}");
+            list.iter().map(rule).collect::<Vec<_>>()
+        };
+        let mut rules = [sectors("read", &self.read), sectors("write", &self.write)].concat();
+        if self.flush {
+            rules.push("iotype=flush,once=on".to_owned());
+        }
+        let rule = |(number, rule): (usize, String)| {
+            let options = format!("event=none,errno=5,{rule}");
+            options.split(',').map(|option| format!(",file.inject-error.{number}.{option}")).collect::<String>()
+        };
+        rules.into_iter().enumerate().map(rule).collect()
+    }
+}
+
 /// A disk that a program wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
     size: Memory,
     on: On,
+    errors: Errors,
+    checked: bool,
 }
 
 impl Wanted {
@@ -45,7 +89,7 @@ impl Wanted {
             (On::Ide, _) | (On::IdeOrVirtio, Arch::NonPae | Arch::Pae) => Controller::Ide,
             (On::Virtio | On::IdeOrVirtio, Arch::X86_64) => Controller::Virtio,
         };
-        Some(Disk { size: self.size, controller })
+        Some(Disk { size: self.size, controller, errors: self.errors.clone(), checked: self.checked })
     }
 }
 
@@ -57,6 +101,10 @@ impl<'de> Deserialize<'de> for Wanted {
             size: Memory,
             #[serde(default)]
             on: On,
+            #[serde(default)]
+            errors: Errors,
+            #[serde(default)]
+            checked: bool,
         }
 
         struct SizeOrTable;
@@ -69,12 +117,13 @@ impl<'de> Deserialize<'de> for Wanted {
             }
 
             fn visit_str<E: Error>(self, size: &str) -> Result<Wanted, E> {
-                Ok(Wanted { size: size.parse().map_err(E::custom)?, on: On::Ide })
+                let size = size.parse().map_err(E::custom)?;
+                Ok(Wanted { size, on: On::Ide, errors: Errors::default(), checked: false })
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Wanted, A::Error> {
-                let Table { size, on } = Table::deserialize(MapAccessDeserializer::new(map))?;
-                Ok(Wanted { size, on })
+                let Table { size, on, errors, checked } = Table::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(Wanted { size, on, errors, checked })
             }
         }
 
@@ -107,9 +156,17 @@ pub struct Disk {
     pub size: Memory,
     /// What it is on.
     pub controller: Controller,
+    errors: Errors,
+    checked: bool,
 }
 
 impl Disk {
+    /// One on which nothing fails.
+    #[cfg(test)]
+    pub fn plain(size: Memory, controller: Controller) -> Self {
+        Self { size, controller, errors: Errors::default(), checked: false }
+    }
+
     /// Makes the disk, empty: a sparse file. One that was there before is not overwritten, for a machine that still runs may have it.
     pub fn create(&self, image: &Path) -> io::Result<()> {
         match fs::remove_file(image) {
@@ -127,8 +184,71 @@ impl Disk {
             // What was there before the standard is left out: the driver does not know it.
             Controller::Virtio => "virtio-blk-pci,disable-legacy=on",
         };
-        let drive = format!("file={name},format=raw,if=none,id=disk");
+        let rules = self.errors.rules();
+        let file = if rules.is_empty() {
+            format!("file={name}")
+        } else {
+            // The guest is told of errors, and the machine goes on.
+            format!(
+                "file.driver=blkdebug,file.image.driver=file,file.image.filename={name}{rules},rerror=report,werror=report"
+            )
+        };
+        let drive = format!("{file},format=raw,if=none,id=disk");
         ["-drive".to_owned(), drive, "-device".to_owned(), format!("{device},drive=disk")].into()
+    }
+
+    /// Compares the image with what the program says has to be there.
+    ///
+    /// # Errors
+    /// The first difference; or that the program has not said anything, and was to.
+    pub fn check(&self, image: &Path, output: &str) -> AnyResult<()> {
+        let mut reports = output.lines().filter_map(Report::parse).peekable();
+        ensure!(!self.checked || reports.peek().is_some(), "the program does not say what its disk has: `{REPORT}..`");
+        for report in reports {
+            let found = report.of(image).with_context(|| format!("cannot read {}", image.display()))?;
+            let Report { start, end, sum } = report;
+            if found != sum {
+                bail!("bytes {start}..{end} of the disk have checksum {found:016x}, and the program says {sum:016x}");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a line begins by which a program says what has to be on the disk: `disk image: bytes 0..4096, CRC-64/XZ 0123456789abcdef`.
+const REPORT: &str = "disk image: bytes ";
+
+/// Such a line.
+#[derive(Debug, PartialEq, Eq)]
+struct Report {
+    start: u64,
+    end: u64,
+    sum: u64,
+}
+
+impl Report {
+    fn parse(line: &str) -> Option<Self> {
+        let (range, sum) = line.trim().strip_prefix(REPORT)?.split_once(", CRC-64/XZ ")?;
+        let (start, end) = range.split_once("..")?;
+        let sum = u64::from_str_radix(sum, 16).ok()?;
+        Some(Self { start: start.parse().ok()?, end: end.parse().ok()?, sum })
+    }
+
+    /// The checksum of these bytes of the image.
+    fn of(&self, image: &Path) -> io::Result<u64> {
+        let crc = Crc::<u64>::new(&CRC_64_XZ);
+        let mut digest = crc.digest();
+        let mut file = File::open(image)?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let mut left = self.end.saturating_sub(self.start);
+        let mut buffer = vec![0; 1 << 16];
+        while left > 0 {
+            let len = left.min(buffer.len() as u64) as usize;
+            file.read_exact(&mut buffer[..len])?;
+            digest.update(&buffer[..len]);
+            left -= len as u64;
+        }
+        Ok(digest.finalize())
     }
 }
 
@@ -186,11 +306,50 @@ mod tests {
 
     #[test]
     fn the_machine_is_told_of_the_image_and_its_controller() {
-        let disk = |controller| Disk { size: "16M".parse().unwrap(), controller };
+        let disk = |controller| Disk::plain("16M".parse().unwrap(), controller);
         let arguments = |controller| disk(controller).arguments(Path::new("/a,b/c.img")).join(" ");
         let drive = "-drive file=/a,,b/c.img,format=raw,if=none,id=disk";
         assert_eq!(arguments(Controller::Ide), format!("{drive} -device ide-hd,bus=ide.0,drive=disk"));
         let virtio = arguments(Controller::Virtio);
         assert_eq!(virtio, format!("{drive} -device virtio-blk-pci,disable-legacy=on,drive=disk"));
+    }
+    #[test]
+    fn errors_are_rules_of_qemus() {
+        let value = r#"{ size = "16M", errors = { read = [7, 8], write = [9], flush = true } }"#;
+        let arguments = wanted(value).unwrap().disk(Arch::Pae).unwrap().arguments(Path::new("/a,b"));
+        let rule = |number, rule: &str| {
+            let options = [&["event=none", "errno=5"], &rule.split(' ').collect::<Vec<_>>()[..]].concat();
+            options.iter().map(|option| format!(",file.inject-error.{number}.{option}")).collect::<String>()
+        };
+        let rules = [
+            rule(0, "iotype=read sector=7"),
+            rule(1, "iotype=read sector=8"),
+            rule(2, "iotype=write sector=9"),
+            rule(3, "iotype=flush once=on"),
+        ];
+        let expected = format!(
+            "file.driver=blkdebug,file.image.driver=file,file.image.filename=/a,,b{},rerror=report,werror=report,\
+             format=raw,if=none,id=disk",
+            rules.concat()
+        );
+        assert_eq!(arguments[1], expected);
+        assert!(wanted(r#"{ size = "16M", errors = { reads = [7] } }"#).unwrap_err().contains("unknown field `reads`"));
+    }
+
+    #[test]
+    fn the_image_is_what_the_program_says() {
+        let image = std::env::temp_dir().join(format!("highmem-disk-{}.img", std::process::id()));
+        fs::write(&image, b"....123456789.").unwrap();
+        let disk = |checked| Disk { checked, ..Disk::plain("16M".parse().unwrap(), Controller::Ide) };
+        let check = |checked, output: &str| disk(checked).check(&image, output).map_err(|error| format!("{error:#}"));
+        // The check value of this CRC.
+        let good = "hello\ndisk image: bytes 4..13, CRC-64/XZ 995dc9bbdf1939fa\n";
+        assert_eq!((check(true, good), check(false, good)), (Ok(()), Ok(())));
+        let bad = good.replace("4..13", "5..14");
+        assert!(check(false, &bad).unwrap_err().contains("bytes 5..14 of the disk have checksum"));
+        assert!(check(false, &good.replace("13", "15")).unwrap_err().contains("cannot read"));
+        assert_eq!(check(false, "hello"), Ok(()));
+        assert!(check(true, "hello").unwrap_err().contains("does not say what its disk has"));
+        fs::remove_file(&image).unwrap();
     }
 }

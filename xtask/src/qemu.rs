@@ -147,6 +147,8 @@ pub enum Outcome {
     NoStart(String),
     /// QEMU itself died.
     Died(ExitStatus),
+    /// The program is content, but its disk has something else than it says; what.
+    OtherDisk(String),
 }
 
 impl fmt::Display for Outcome {
@@ -158,6 +160,7 @@ impl fmt::Display for Outcome {
             Self::Hang(limit) => write!(f, "hang: no verdict within {} s", limit.as_secs_f64()),
             Self::NoStart(why) => write!(f, "QEMU could not start: {why}"),
             Self::Died(status) => write!(f, "QEMU died: {status}"),
+            Self::OtherDisk(what) => f.write_str(what),
         }
     }
 }
@@ -179,8 +182,8 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
     let mut output = String::new();
     let mut complaints = String::new();
     let mut qemu = command(elf, machine);
+    let image = elf.with_extension("img");
     if let Some(disk) = &machine.disk {
-        let image = elf.with_extension("img");
         disk.create(&image).with_context(|| format!("cannot create {}", image.display()))?;
         qemu.args(disk.arguments(&image));
     }
@@ -198,7 +201,13 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
     .with_context(|| format!("cannot run {QEMU}"))?;
     let outcome = match end {
         End::TimedOut => Outcome::Hang(machine.limit),
-        End::Exited(status) => judge(status, &complaints),
+        End::Exited(status) => match (judge(status, &complaints), &machine.disk) {
+            (Outcome::Pass, Some(disk)) => match disk.check(&image, &output) {
+                Ok(()) => Outcome::Pass,
+                Err(error) => Outcome::OtherDisk(format!("{error:#}")),
+            },
+            (outcome, _) => outcome,
+        },
     };
     Ok(Run { output, outcome, elapsed: start.elapsed() })
 }
@@ -275,7 +284,7 @@ mod tests {
             ["6G", "6G", "3G", "3G"]
         );
         assert_eq!(Memory(512).to_string(), "512M");
-        let disk = Disk { size: Memory(16), controller: Controller::Ide };
+        let disk = Disk::plain(Memory(16), Controller::Ide);
         let machine = Machine { disk: Some(disk), ..Machine::with_cpu("max") };
         assert_eq!(machine.to_string(), "a PC with 6G and CPU max, a disk of 16M on IDE");
     }

@@ -23,6 +23,7 @@ fn bounce_tests(task: &mut Task<'_>) {
     harness::run_tests(
         task,
         &[
+            ("a_flush_that_fails_is_an_error", |task| balanced(task, a_flush_that_fails_is_an_error)),
             ("pages_come_back_from_the_disk", |task| balanced(task, pages_come_back_from_the_disk)),
             ("parts_of_pages_go_where_they_belong", |task| balanced(task, parts_of_pages_go_where_they_belong)),
             ("what_the_device_reaches_is_not_copied", |task| balanced(task, what_the_device_reaches_is_not_copied)),
@@ -35,6 +36,7 @@ fn bounce_tests(task: &mut Task<'_>) {
                 balanced(task, a_request_that_never_begins_gives_its_pages_back)
             }),
             ("a_device_error_is_an_error", |task| balanced(task, a_device_error_is_an_error)),
+            ("a_bad_sector_is_an_error", |task| balanced(task, a_bad_sector_is_an_error)),
             ("a_transfer_that_ends_short_is_an_error", |task| balanced(task, a_transfer_that_ends_short_is_an_error)),
             ("a_lost_completion_ends_in_a_reset", |task| balanced(task, a_lost_completion_ends_in_a_reset)),
             ("a_reserve_that_was_drained_says_so", a_reserve_that_was_drained_says_so),
@@ -179,6 +181,15 @@ fn works(task: &mut Task<'_>, disk: &Disk, seed: u32) {
     let empty = pages(task, &[near(), far(), far()], !seed);
     let found = read(task, disk, 640, empty);
     check(task, found, seed);
+}
+
+/// The first flush fails on this disk, of those that have something to flush.
+fn a_flush_that_fails_is_an_error(task: &mut Task<'_>, disk: &Disk) {
+    works(task, disk, 1);
+    let error = disk.flush(task).expect_err("it fails");
+    assert!(error.is_of_device(), "{error}");
+    disk.flush(task).expect("the next one does not");
+    works(task, disk, 2);
 }
 
 fn pages_come_back_from_the_disk(task: &mut Task<'_>, disk: &Disk) {
@@ -402,6 +413,31 @@ fn a_device_error_is_an_error(task: &mut Task<'_>, disk: &Disk) {
             assert_eq!(free(), before);
             works(task, disk, 5);
         }
+    }
+    assert_eq!(disk.stats().resets, 0);
+}
+
+/// Sectors that cannot be read, and written, on this disk.
+const BAD: [(bool, u64); 2] = [(false, 6400), (true, 6500)];
+
+fn a_bad_sector_is_an_error(task: &mut Task<'_>, disk: &Disk) {
+    let before = free();
+    for (writes, bad) in BAD {
+        for first in [bad, bad - 4, bad - 15] {
+            let error = failure(task, disk, writes, first, &[far(), near()]);
+            assert!(error.is_of_device(), "{error}");
+            assert_eq!(free(), before);
+            works(task, disk, 8);
+        }
+        // Those beside it are as good as any, and so is it in the other direction.
+        for sector in [bad - 16, bad + 1] {
+            let written = pages(task, &[far(), near()], 11);
+            let written = write(task, disk, sector, written);
+            let found = read(task, disk, sector, written);
+            check(task, found, 11);
+        }
+        let other = pages(task, &[far()], 12);
+        drop(if writes { read(task, disk, bad, other) } else { write(task, disk, bad, other) });
     }
     assert_eq!(disk.stats().resets, 0);
 }
