@@ -295,7 +295,7 @@ mod tests {
                 r#"{ size = "16G", on = "scsi" }"#,
                 "unknown variant `scsi`, expected one of `ide`, `virtio`, `ide or virtio`",
             ),
-            (r#"{ size = "16G", in = "ide" }"#, "unknown field `in`, expected `size` or `on`"),
+            (r#"{ size = "16G", in = "ide" }"#, "unknown field `in`, expected one of `size`, `on`"),
             ("16", r#"invalid type: integer `16`, expected a size, or a table such as { size = "16G", on = "#),
         ];
         for (value, message) in mistakes {

@@ -23,11 +23,11 @@ fn bounce_tests(task: &mut Task<'_>) {
     harness::run_tests(
         task,
         &[
+            ("all_other_memory_may_be_in_use", |task| balanced(task, all_other_memory_may_be_in_use)),
             ("a_flush_that_fails_is_an_error", |task| balanced(task, a_flush_that_fails_is_an_error)),
             ("pages_come_back_from_the_disk", |task| balanced(task, pages_come_back_from_the_disk)),
             ("parts_of_pages_go_where_they_belong", |task| balanced(task, parts_of_pages_go_where_they_belong)),
             ("what_the_device_reaches_is_not_copied", |task| balanced(task, what_the_device_reaches_is_not_copied)),
-            ("all_other_memory_may_be_in_use", |task| balanced(task, all_other_memory_may_be_in_use)),
             ("copies_leave_the_slots_of_others_alone", |task| balanced(task, copies_leave_the_slots_of_others_alone)),
             ("a_request_left_alone_gives_its_pages_back", |task| {
                 balanced(task, a_request_left_alone_gives_its_pages_back)
