@@ -58,6 +58,8 @@ pub mod thread;
 pub mod timer;
 mod trap;
 pub mod user;
+#[cfg(target_arch = "x86_64")]
+pub mod virtio;
 pub mod wait;
 #[cfg_attr(feature = "cpu-window", path = "window/cpu.rs")]
 #[cfg_attr(not(feature = "cpu-window"), path = "window/shared.rs")]

@@ -76,12 +76,19 @@ pub enum Error {
         /// What its error register says.
         error: DeviceError,
     },
+    /// A virtio disk says that it could not do it.
+    Virtio {
+        /// Its status: 1 for an error, 2 for a request that it does not know.
+        status: u8,
+    },
     /// The bus master could not access memory.
     Bus,
     /// The device did not want to move as much as the request has.
     Short,
     /// The device has not ended the request in time, and was reset.
     TimedOut,
+    /// The device was reset for the sake of another request.
+    Reset,
     /// The device takes no commands, not even after a reset.
     Dead,
 }
@@ -105,9 +112,11 @@ impl fmt::Display for Error {
             Self::TooManySegments => f.write_str("the memory is in too many pieces"),
             Self::Refused(why) => why.fmt(f),
             Self::Ide { status, error } => write!(f, "the disk reports {error:?}, {status:?}"),
+            Self::Virtio { status } => write!(f, "the disk reports status {status}"),
             Self::Bus => f.write_str("the bus master could not access memory"),
             Self::Short => f.write_str("the transfer ended short"),
             Self::TimedOut => f.write_str("the request took too long"),
+            Self::Reset => f.write_str("the device was reset for the sake of another request"),
             Self::Dead => f.write_str("the device takes no commands"),
         }
     }
@@ -127,10 +136,14 @@ pub struct Failure<M> {
 /// What goes wrong on purpose: for tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The device does not ask for an interrupt.
+    /// The device does not ask for an interrupt, or nobody hears it.
     NoInterrupt,
-    /// The device is asked for one sector less.
+    /// The device is asked for one sector less. On virtio, only a read.
     EndsShort,
+    /// The device does not hear of it before it hears of another request. On virtio.
+    Unheard,
+    /// The device does not stop when it is reset. On virtio.
+    NoReset,
 }
 
 /// What a driver has counted.
@@ -162,7 +175,7 @@ impl<M> Pending<M> {
     ///
     /// # Errors
     ///
-    /// [`Error::Ide`], [`Error::Bus`], [`Error::Short`] and [`Error::TimedOut`].
+    /// [`Error::Ide`], [`Error::Virtio`], [`Error::Bus`], [`Error::Short`], [`Error::TimedOut`] and [`Error::Reset`].
     ///
     /// # Panics
     ///
