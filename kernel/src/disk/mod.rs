@@ -96,7 +96,7 @@ pub enum Error {
 impl Error {
     /// Whether it is the device itself that could not do it.
     pub fn is_of_device(self) -> bool {
-        matches!(self, Self::Ide { .. })
+        matches!(self, Self::Ide { .. } | Self::Virtio { .. })
     }
 }
 

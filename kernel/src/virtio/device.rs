@@ -311,8 +311,10 @@ impl Device {
     /// Whether it is the turn of whoever has this ticket, and there is no reason to wait.
     fn can_serve(&self, ticket: u64, descriptors: usize) -> bool {
         let has_room = self.queue.available_desc() >= descriptors && self.active.iter().any(Option::is_none);
+        let now = timer::uptime();
         let may_begin = match self.state {
-            State::Ready => has_room,
+            // For a request that nobody waits for, whoever comes next sees to it that it ends.
+            State::Ready => has_room && self.active.iter().flatten().all(|active| now < active.deadline),
             State::Resetting => false,
             State::Dead => true,
         };

@@ -1,21 +1,23 @@
 //! Does a disk have what was written to it, by DMA and without, and does a request that fails give everything back? Needs an empty disk,
 //! and memory above 4 GiB (6 GiB will do), or without PAE, above lowmem.
 
+#[path = "memory.rs"]
+mod memory;
+
 use alloc::vec;
 use alloc::vec::Vec;
-use core::num::NonZero;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 
-use highmem::ops::{Segment, memcpy_from_run, memcpy_to_run};
-use highmem::page::ReadWrite;
-use highmem::{Page, PageRun, Pfn, kmap_atomic};
-use kernel::disk::{DmaMemory, Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR};
+use highmem::ops::{Segment, memcpy_to_run};
+use highmem::{Page, PageRun, kmap_atomic};
+use kernel::disk::{Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR};
 use kernel::frames::{self, Frame, Zone};
 use kernel::ide::{Descriptors, DeviceError, Disk, Status};
-use kernel::kmap::{self, HardIrq, Paging, Task};
+use kernel::kmap::{self, HardIrq, Task};
 use kernel::sync::IrqLock;
 use kernel::{harness, smp, thread, timer};
+use memory::{At, Memory, PAGE, Run, gather, pattern, segment};
 
 kernel::main!(disk_tests);
 
@@ -42,8 +44,6 @@ fn disk_tests(task: &mut Task<'_>) {
     )
 }
 
-const PAGE: usize = highmem::PAGE_SIZE;
-
 /// As much as a command can have, and a page.
 const LARGE: usize = MAX_SECTORS as usize * SECTOR / PAGE + 1;
 
@@ -66,82 +66,12 @@ fn balanced(task: &mut Task<'_>, test: fn(&mut Task<'_>, &Disk)) {
     assert_eq!(kmap::slots().filter(|&(_, address)| kmap::entry(address) != 0).count(), 0, "slots in use");
 }
 
-/// Frames of the allocator that follow one another.
-#[derive(Debug)]
-struct Run(Vec<Frame>);
-
-// SAFETY: I5, I6: the frames are this value's, and `Run::new` has looked whether they follow one another.
-unsafe impl PageRun for Run {
-    type Paging = Paging;
-    type Access = ReadWrite;
-
-    fn first(&self) -> Pfn<Paging> {
-        self.0[0].pfn()
-    }
-
-    fn pages(&self) -> NonZero<usize> {
-        NonZero::new(self.0.len()).expect("a run has a page")
-    }
-}
-
-type Memory = Vec<Segment<Run>>;
-
-impl Run {
-    fn new(zone: Zone, pages: usize) -> Self {
-        let mut others = Vec::new();
-        loop {
-            let first = frames::alloc(zone)
-                .unwrap_or_else(|| panic!("no frames free in zone {zone}: start this with 6 GiB (--mem 6G)"));
-            let number = first.pfn().number();
-            let mut run = vec![first];
-            run.extend((1..pages).map_while(|next| frames::alloc_at(number + next)));
-            if run.len() == pages {
-                assert!(run.iter().enumerate().all(|(next, frame)| frame.pfn().number() == number + next));
-                return Self(run);
-            }
-            others.push(run);
-        }
-    }
-
-    /// With these bytes, and the rest of the last page as it is.
-    fn of(task: &mut Task<'_>, zone: Zone, bytes: &[u8]) -> Self {
-        let mut run = Self::new(zone, bytes.len().div_ceil(PAGE));
-        memcpy_to_run(task.atomic().slots().user0, &mut run, 0, bytes).expect("it has the length");
-        run
-    }
-
-    fn bytes(&self, task: &mut Task<'_>, offset: usize, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        memcpy_from_run(&mut bytes, task.atomic().slots().user0, self, offset).expect("within the run");
-        bytes
-    }
-}
-
 /// Where the device reaches what the kernel has no address for.
 const REACHED: Zone = Zone::High;
 
 /// Where it does not reach, if this mode has such frames.
 fn far() -> Zone {
     if Zone::Above4G.is_reachable() { Zone::Above4G } else { Zone::High }
-}
-
-/// Bytes that differ from their neighbours, from those a sector away, and from those with another seed.
-fn pattern(seed: u32, len: usize) -> Vec<u8> {
-    let byte = |at: usize| ((at as u32).wrapping_mul(0x9e37_79b1) ^ seed.wrapping_mul(0x85eb_ca6b)) >> 24;
-    (0..len).map(|at| (byte(at) ^ at as u32) as u8).collect()
-}
-
-fn segment(run: Run, offset: usize, len: usize) -> Memory {
-    vec![Segment::new(run, offset, len).expect("within the run")]
-}
-
-/// The pieces of some memory one after the other.
-fn gather(task: &mut Task<'_>, memory: &Memory) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for piece in memory {
-        bytes.extend(piece.run().bytes(task, piece.offset(), piece.len()));
-    }
-    bytes
 }
 
 /// The two ways between disk and memory.
@@ -397,17 +327,6 @@ fn threads_take_turns(task: &mut Task<'_>, disk: &Disk) {
         .collect();
     threads.into_iter().for_each(|thread| thread.join(task));
     assert_eq!(disk.stats().resets, 0, "nobody had to wait too long, with {} CPUs", smp::count());
-}
-
-/// Addresses where a device is not to go: no device is told of them.
-#[derive(Debug)]
-struct At(Vec<(u64, usize)>);
-
-// SAFETY: not kept. A request with one of these lists has to be refused, and a test fails that finds that it was not.
-unsafe impl DmaMemory for At {
-    fn segments(&self) -> impl Iterator<Item = (u64, usize)> {
-        self.0.iter().copied()
-    }
 }
 
 /// QEMU does not mind a descriptor that goes over a multiple of 64 KiB. A PIIX3 does: it goes on where those 64 KiB begin.
