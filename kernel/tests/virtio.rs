@@ -34,6 +34,10 @@ fn virtio_tests(task: &mut Task<'_>) {
         &[
             ("the_disk_says_what_it_is", |task| balanced(task, the_disk_says_what_it_is)),
             ("an_empty_disk_is_empty", |task| balanced(task, an_empty_disk_is_empty)),
+            // Before whoever else flushes.
+            ("an_error_of_the_disk_is_one_of_the_request", |task| {
+                balanced(task, an_error_of_the_disk_is_one_of_the_request)
+            }),
             ("the_disk_has_what_was_written", |task| balanced(task, the_disk_has_what_was_written)),
             ("data_begins_and_ends_anywhere", |task| balanced(task, data_begins_and_ends_anywhere)),
             ("data_is_in_many_small_pieces", |task| balanced(task, data_is_in_many_small_pieces)),
@@ -403,6 +407,24 @@ fn a_sector_past_the_end_is_an_error(task: &mut Task<'_>, disk: &Disk) {
             works(task, disk, 8);
         }
     }
+    assert_eq!(disk.stats().resets, before);
+}
+
+/// Of sectors that cannot be read or written, and a flush that fails once: `cargo xtask` has the disk made so.
+fn an_error_of_the_disk_is_one_of_the_request(task: &mut Task<'_>, disk: &Disk) {
+    const READ: u64 = 3_000_002;
+    const WRITE: u64 = 3_000_012;
+    let before = disk.stats().resets;
+    for (writes, sector) in [(false, READ), (true, WRITE)] {
+        let error = failure(task, disk, writes, sector, SECTOR);
+        assert_eq!(error, Error::Virtio { status: 1 }, "sector {sector}");
+        // One of many.
+        assert_eq!(failure(task, disk, writes, sector - 2, 8 * SECTOR), error);
+    }
+    put(task, disk, READ, &pattern(9, SECTOR));
+    assert_eq!(get(task, disk, WRITE, SECTOR), [0; SECTOR]);
+    assert_eq!(disk.flush(task), Err(Error::Virtio { status: 1 }));
+    works(task, disk, 10);
     assert_eq!(disk.stats().resets, before);
 }
 

@@ -19,12 +19,17 @@ use super::{Bounced, DmaMemory, Error, Failure, Fault, Pending, Stats};
 use crate::frames::Frame;
 use crate::ide;
 use crate::kmap::{ExampleKernel, MaySleep, Paging, Task};
+#[cfg(target_arch = "x86_64")]
+use crate::virtio;
 
 /// A disk.
 #[derive(Clone, Debug)]
 pub enum Disk {
     /// On the PIIX3's IDE controller.
     Ide(ide::Disk),
+    /// On virtio.
+    #[cfg(target_arch = "x86_64")]
+    Virtio(virtio::Disk),
 }
 
 /// A request for pages that a device has, or had.
@@ -59,7 +64,7 @@ where
 }
 
 impl Disk {
-    /// The first disk of the machine.
+    /// The first disk of the machine: one on virtio, in 64-bit mode, and else one on IDE.
     ///
     /// # Errors
     ///
@@ -70,6 +75,11 @@ impl Disk {
     /// If a context was forgotten, so that this thread must not sleep; or if there is no frame of lowmem left.
     #[track_caller]
     pub fn open(task: &mut MaySleep<'_>) -> Result<Self, Error> {
+        #[cfg(target_arch = "x86_64")]
+        match virtio::Disk::open(task) {
+            Err(Error::NoDisk) => {}
+            opened => return opened.map(Self::Virtio),
+        }
         ide::Disk::open(task).map(Self::Ide)
     }
 
@@ -77,6 +87,8 @@ impl Disk {
     pub fn sectors(&self) -> u64 {
         match self {
             Self::Ide(disk) => disk.sectors(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Virtio(disk) => disk.sectors(),
         }
     }
 
@@ -84,6 +96,8 @@ impl Disk {
     pub fn stats(&self) -> Stats {
         match self {
             Self::Ide(disk) => disk.stats(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Virtio(disk) => disk.stats(),
         }
     }
 
@@ -91,6 +105,8 @@ impl Disk {
     pub fn break_next(&self, fault: Fault) {
         match self {
             Self::Ide(disk) => disk.break_next(fault),
+            #[cfg(target_arch = "x86_64")]
+            Self::Virtio(disk) => disk.break_next(fault),
         }
     }
 
@@ -98,6 +114,8 @@ impl Disk {
     pub fn set_limit(&self, limit: Duration) {
         match self {
             Self::Ide(disk) => disk.set_limit(limit),
+            #[cfg(target_arch = "x86_64")]
+            Self::Virtio(disk) => disk.set_limit(limit),
         }
     }
 
@@ -105,7 +123,7 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// [`Error::Ide`], [`Error::TimedOut`] and [`Error::Dead`].
+    /// [`Error::Ide`], [`Error::Virtio`], [`Error::TimedOut`], [`Error::Reset`] and [`Error::Dead`].
     ///
     /// # Panics
     ///
@@ -114,6 +132,8 @@ impl Disk {
     pub fn flush(&self, task: &mut MaySleep<'_>) -> Result<(), Error> {
         match self {
             Self::Ide(disk) => disk.flush(task),
+            #[cfg(target_arch = "x86_64")]
+            Self::Virtio(disk) => disk.flush(task),
         }
     }
 
@@ -180,7 +200,11 @@ impl Disk {
         let bounced = Bounced::Submitted(prepared.submit());
         let begun = match (self, write) {
             (Self::Ide(disk), true) => disk.write_dma(task, sector, bounced),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Virtio(disk), true) => disk.write_dma(task, sector, bounced),
             (Self::Ide(disk), false) => disk.read_dma(task, sector, bounced),
+            #[cfg(target_arch = "x86_64")]
+            (Self::Virtio(disk), false) => disk.read_dma(task, sector, bounced),
         };
         begun.map(PendingPages).map_err(|Failure { error, mut memory }| {
             // SAFETY: a request that has not begun is nothing that the device knows of.

@@ -274,7 +274,7 @@ fn all_other_memory_may_be_in_use(task: &mut Task<'_>, disk: &Disk) {
                 thread::spawn("swapper", move |task| {
                     let seed = number * 1000;
                     for round in 0..ROUNDS {
-                        let sector = u64::from(number * 100 + round * 8);
+                        let sector = u64::from(number * 200 + round * 8);
                         pages = write(task, &disk, sector, pages);
                         for mut frame in mem::take(&mut pages).into_iter().map(Segment::into_run) {
                             fill(task, &mut frame, !seed);
@@ -352,10 +352,10 @@ fn copies_leave_the_slots_of_others_alone(task: &mut Task<'_>, disk: &Disk) {
         let [one, other] = pages;
         let mut one = kmap_atomic(slots.user0, one);
         let mut other = kmap_atomic(slots.user1, other);
-        one.fill(0x81);
-        other.fill(0x82);
         let came_early = disk.stats().interrupts > before;
         HELD.store(true, Relaxed);
+        one.fill(0x81);
+        other.fill(0x82);
         for _ in 0..200 {
             let whole = one.iter().all(|&byte| byte == 0x81) && other.iter().all(|&byte| byte == 0x82);
             assert!(whole, "the task's pages have somebody else's bytes");
@@ -444,7 +444,9 @@ fn a_bad_sector_is_an_error(task: &mut Task<'_>, disk: &Disk) {
 
 fn a_transfer_that_ends_short_is_an_error(task: &mut Task<'_>, disk: &Disk) {
     let before = free();
-    for writes in [true, false] {
+    // A virtio disk does not say how much it has written.
+    let directions: &[bool] = if matches!(disk, Disk::Ide(_)) { &[true, false] } else { &[false] };
+    for &writes in directions {
         disk.break_next(Fault::EndsShort);
         assert_eq!(failure(task, disk, writes, 400, &[far(), near(), far()]), Error::Short);
         assert_eq!(free(), before);
