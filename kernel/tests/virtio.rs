@@ -472,7 +472,7 @@ fn memory_of_a_late_request_is_left_alone(task: &mut Task<'_>, disk: &Disk) {
     let late = Watched::of(task, disk, 0x5a, LEN);
     let ends = Arc::clone(&late.ends);
     let before = disk.stats().resets;
-    let failed = disk.read_dma(task, 600, late).expect("it begins").wait(task).err().expect("it takes too long");
+    let failed = disk.read_dma(task, 600, late).expect("it begins").wait(task).expect_err("it takes too long");
     assert_eq!(failed.error, Error::TimedOut);
     assert_eq!(ends.with(|ends| ends.clone()), [(Err(Error::TimedOut), before + 1)], "its end, and the reset before");
     disk.set_limit(LONG);
@@ -515,7 +515,7 @@ fn a_reset_ends_all_that_the_device_has(task: &mut Task<'_>, disk: &Disk) {
         }
         let late = if heard(waits_for) { COUNT / 2 } else { waits_for };
         let pending = begun[late].take().expect("it was begun");
-        let failed = pending.wait(task).err().expect("it takes too long");
+        let failed = pending.wait(task).expect_err("it takes too long");
         assert_eq!(failed.error, Error::TimedOut);
         drop(failed);
         // Now all have ended, whoever waits.
