@@ -339,6 +339,7 @@ fn a_full_queue_is_waited_for(task: &mut Task<'_>, disk: &Disk) {
     disk.set_limit(SHORT);
     disk.break_next(Fault::Unheard);
     let all = disk.read_dma(task, 77, pieces()).expect("it begins");
+    disk.set_limit(LONG);
     let waiting: Vec<_> = (0..3)
         .map(|_| {
             let disk = disk.clone();
@@ -572,12 +573,6 @@ fn a_request_left_alone_keeps_its_memory(task: &mut Task<'_>, disk: &Disk) {
 fn a_device_that_does_not_stop_is_dead(task: &mut Task<'_>, disk: &Disk) {
     let frame = || vec![Segment::whole(frames::alloc(REACHED).expect("a frame"))];
     disk.set_limit(SHORT);
-    disk.break_next(Fault::Unheard);
-    let late = disk.read_dma(task, 0, frame()).expect("it begins");
-    let other = disk.read_dma(task, 0, frame()).expect("it begins").wait(task);
-    drop(other.expect("the device has heard of both"));
-    drop(late.wait(task).expect("the device has heard of both"));
-
     disk.break_next(Fault::Unheard);
     let late = disk.read_dma(task, 0, frame()).expect("it begins");
     disk.break_next(Fault::NoReset);
