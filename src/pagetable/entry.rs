@@ -245,6 +245,16 @@ where
     }
 }
 
+impl<K, S, F> fmt::Debug for Entry<'_, '_, K, S, F>
+where
+    K: PageTableKernel,
+    S: KmType<Set = K::KmTypes>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Entry({:#x} at {:#x})", self.table.load(self.index), self.place.address())
+    }
+}
+
 /// One entry that nobody else changes, but for the bits of the processor.
 #[must_use = "the table is unmapped as soon as this is dropped"]
 #[clippy::has_significant_drop]
@@ -310,6 +320,7 @@ where
     /// # Errors
     /// When it was corrupt. It is emptied nevertheless.
     #[track_caller]
+    #[allow(clippy::type_complexity, reason = "what was there, and what is to be flushed")]
     pub fn take(&mut self) -> (Result<Option<Leaf<K::Paging>>, Corrupt>, MustFlush<K, F>) {
         self.entry.change(|mut pte| pte.take().transpose())
     }
@@ -317,6 +328,16 @@ where
     /// Unmaps the table, and gives the slot back. Linux: `pte_unmap()`.
     pub fn unmap(self) -> Slot<'cx, K, S> {
         self.entry.unmap()
+    }
+}
+
+impl<K, S, F> fmt::Debug for EntryMut<'_, '_, K, S, F>
+where
+    K: PageTableKernel,
+    S: KmType<Set = K::KmTypes>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.entry.fmt(f)
     }
 }
 

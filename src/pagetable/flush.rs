@@ -150,7 +150,7 @@ impl Pages {
 
     /// Whether there is no page between these and the others.
     fn touches(self, other: Self) -> bool {
-        let is_from = |a: Self, b: Self| b.start.wrapping_sub(a.start) / PAGE_SIZE <= a.count;
+        let is_from = |a: Self, b: Self| b.start.checked_sub(a.start).is_some_and(|bytes| bytes / PAGE_SIZE <= a.count);
         is_from(self, other) || is_from(other, self)
     }
 

@@ -66,6 +66,7 @@ mod table;
 mod walk;
 
 use core::fmt;
+use core::ops::Range;
 
 use crate::page::{Frame, Pfn, SharedFrame};
 use crate::paging::{Layout, PAGE_SIZE, PageSize, Paging, Wrong};
@@ -285,13 +286,13 @@ fn check_frame<M: Paging>(layout: Layout<M>, pfn: Pfn<M>, size: PageSize) -> Res
 }
 
 /// The numbers of these pages, if pages can be there.
-fn numbers<M: Paging>(layout: Layout<M>, pages: Pages) -> Result<core::ops::Range<u64>, Error> {
+fn numbers<M: Paging>(layout: Layout<M>, pages: Pages) -> Result<Range<u64>, Error> {
     let Pages { start, count } = pages;
     if !start.is_multiple_of(PAGE_SIZE) {
         return Err(Error::Misaligned { address: start, align: PAGE_SIZE });
     }
     let first = layout.page(start).ok_or(Error::NotCanonical { address: start })?;
-    let end = first.checked_add(count as u64).ok_or(Error::NotCanonical { address: start })?;
+    let end = first.saturating_add(count as u64);
     // The middle of what a processor in 64-bit mode has addresses for: what is above it is elsewhere.
     let half = 1 << (layout.page_bits() - 1);
     let limit = if M::LONG_MODE && first < half { half } else { half << 1 };
@@ -300,3 +301,6 @@ fn numbers<M: Paging>(layout: Layout<M>, pages: Pages) -> Result<core::ops::Rang
     }
     Ok(first..end)
 }
+
+#[cfg(all(test, not(shuttle)))]
+mod tests;

@@ -91,10 +91,8 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
         let root = root.into_pfn();
         if !layout.reaches_root(root) {
             // SAFETY: just now, it was a value.
-            return Err(RejectedRoot {
-                frame: unsafe { F::from_pfn(root) },
-                why: Error::OutOfReach { pfn: root.number() },
-            });
+            let frame = unsafe { F::from_pfn(root) };
+            return Err(RejectedRoot { frame, why: Error::OutOfReach { pfn: root.number() } });
         }
         Ok(Self { root, layout, span, kernel: PhantomData, frames: PhantomData })
     }

@@ -54,6 +54,9 @@ fn parts<M: Paging>(level: usize, pages: Range<u64>) -> impl Iterator<Item = (us
     })
 }
 
+/// A table below one that is not mapped meanwhile: the index of its entry, its frame, and its part of the range.
+type Below<M> = (usize, Pfn<M>, Range<u64>);
+
 /// What is done with each entry of a page in a range.
 pub(super) struct Each<'a, K: Kernel, F, V> {
     space: &'a AddressSpace<K, F>,
@@ -174,7 +177,7 @@ where
             return self.lowest_directory(slot, second_slot, pfn, pages);
         }
         let mut parts = parts::<K::Paging>(level, pages);
-        let mut batch: [Option<(usize, Pfn<K::Paging>, Range<u64>)>; BATCH] = [const { None }; BATCH];
+        let mut batch: [Option<Below<K::Paging>>; BATCH] = [const { None }; BATCH];
         let mut is_empty = [false; BATCH];
         loop {
             let table = Table::map(slot.reborrow(), pfn);
