@@ -195,6 +195,7 @@ enum Op {
     Map { page: u64, level: usize, frame: u64, flags: u8 },
     Unmap { page: u64, count: u64 },
     Protect { page: u64, count: u64, flags: u8 },
+    Restrict { page: u64, count: u64, flags: u8 },
     Split { page: u64, count: u64 },
     Touch { page: u64, bits: u64 },
 }
@@ -249,6 +250,7 @@ impl Step {
                 Op::Map { page: page / pages * pages, level, frame: u64::from(self.frame) * pages, flags: self.flags }
             }
             4 | 5 => Op::Unmap { page, count },
+            6 if self.flags & 16 == 0 => Op::Restrict { page, count, flags: self.flags },
             6 => Op::Protect { page, count, flags: self.flags },
             7 => Op::Split { page, count },
             _ => Op::Touch { page, bits: if self.flags & 1 != 0 { ACCESSED } else { ACCESSED | DIRTY } },
@@ -353,8 +355,7 @@ impl<'m, P: Paging> Bench<'m, P> {
     /// Maps a page, and flushes.
     fn map(&mut self, task: &mut Task<'_, K<P>>, page: u64, level: usize, frame: u64, flags: Flags) {
         // SAFETY: nobody uses the address space.
-        let flush =
-            self.edit(task, |edit| unsafe { edit.map(at::<P>(page), pfn(frame), size(level), flags) }).0.unwrap();
+        let flush = self.edit(task, |edit| unsafe { edit.map(at(page), pfn(frame), size(level), flags) }).0.unwrap();
         self.flush(task, flush);
     }
 
@@ -377,7 +378,7 @@ impl<'m, P: Paging> Bench<'m, P> {
     }
 }
 
-fn at<P: Paging>(page: u64) -> usize {
+fn at(page: u64) -> usize {
     (page as usize) * PAGE_SIZE
 }
 
@@ -389,8 +390,8 @@ fn size(level: usize) -> PageSize {
     [PageSize::Small, PageSize::Large, PageSize::Huge][level - 1]
 }
 
-fn pages<P: Paging>(pages: &Range<u64>) -> Pages {
-    Pages::new(at::<P>(pages.start), (pages.end - pages.start) as usize)
+fn pages(pages: &Range<u64>) -> Pages {
+    Pages::new(at(pages.start), (pages.end - pages.start) as usize)
 }
 
 /// Runs a program, and compares what it does with the reference after each step.
@@ -432,15 +433,15 @@ fn run_step<P: Paging>(
             let needed = after.tables().saturating_sub(before.tables());
             // SAFETY: nobody uses the address space.
             let (result, mappings) =
-                bench.edit(task, |edit| unsafe { edit.map(at::<P>(page), pfn(frame), size(level), flags) });
+                bench.edit(task, |edit| unsafe { edit.map(at(page), pfn(frame), size(level), flags) });
             if let Some(&other) = before.overlapping(&range).first() {
                 after = before.clone();
                 match result {
                     Err(Error::AlreadyMapped { address, size }) => {
-                        assert_eq!((address, size as usize + 1), (at::<P>(other), before.map[&other].0));
+                        assert_eq!((address, size as usize + 1), (at(other), before.map[&other].0));
                     }
                     Err(Error::TableInTheWay { address }) => {
-                        assert!(address == at::<P>(page) && before.map[&other].0 < level);
+                        assert!(address == at(page) && before.map[&other].0 < level);
                     }
                     _ => panic!("{result:?}"),
                 }
@@ -454,7 +455,10 @@ fn run_step<P: Paging>(
                 Some(result.unwrap())
             }
         }
-        Op::Unmap { page, count } | Op::Protect { page, count, .. } | Op::Split { page, count } => {
+        Op::Unmap { page, count }
+        | Op::Protect { page, count, .. }
+        | Op::Restrict { page, count, .. }
+        | Op::Split { page, count } => {
             let range = page..page + count;
             after.split_ends(&range);
             let needed = after.tables().saturating_sub(before.tables());
@@ -464,7 +468,7 @@ fn run_step<P: Paging>(
                     let mut gone = vec![];
                     after.map.retain(|page, _| !range.contains(page));
                     let (result, _) =
-                        bench.edit(task, |edit| edit.unmap(pages::<P>(&range), |leaf| gone.push(leaf.unwrap())));
+                        bench.edit(task, |edit| edit.unmap(pages(&range), |leaf| gone.push(leaf.unwrap())));
                     (result, Some(gone))
                 }
                 Op::Protect { flags, .. } => {
@@ -473,9 +477,23 @@ fn run_step<P: Paging>(
                         let kept = [Flags::ACCESSED, Flags::DIRTY].into_iter().filter(|&bit| flags.contains(bit));
                         *flags = kept.fold(new, |flags, bit| flags | bit);
                     }
-                    (bench.edit(task, |edit| edit.protect(pages::<P>(&range), |_| new)).0, None)
+                    // SAFETY: nobody uses the address space.
+                    (bench.edit(task, |edit| unsafe { edit.protect(pages(&range), |_| new) }).0, None)
                 }
-                _ => (bench.edit(task, |edit| edit.split(pages::<P>(&range))).0, None),
+                Op::Restrict { flags, .. } => {
+                    let wanted = flags_of::<P>(flags);
+                    for (_, (.., flags)) in after.map.range_mut(range.clone()) {
+                        for right in [Flags::WRITABLE, Flags::USER].into_iter().filter(|&right| !wanted.contains(right))
+                        {
+                            *flags = flags.without(right);
+                        }
+                        if wanted.contains(Flags::NO_EXECUTE) {
+                            *flags = *flags | Flags::NO_EXECUTE;
+                        }
+                    }
+                    (bench.edit(task, |edit| edit.restrict(pages(&range), |_| wanted)).0, None)
+                }
+                _ => (bench.edit(task, |edit| edit.split(pages(&range))).0, None),
             };
             if needed > left {
                 after = before.clone();
@@ -485,7 +503,7 @@ fn run_step<P: Paging>(
             } else {
                 for (leaf, (&page, &(level, frame, flags))) in gone.iter().flatten().zip(split.map.range(range.clone()))
                 {
-                    let expected = Leaf { address: at::<P>(page), pfn: pfn(frame), size: size(level), flags };
+                    let expected = Leaf { address: at(page), pfn: pfn(frame), size: size(level), flags };
                     assert_eq!(*leaf, expected);
                 }
                 assert_eq!(
@@ -512,7 +530,7 @@ fn run_step<P: Paging>(
         Some(flush) => {
             let scope = *flush.scope();
             let is_covered = |page: u64| {
-                let address = at::<P>(page);
+                let address = at(page);
                 let within = |range: Pages| address.wrapping_sub(range.start) / PAGE_SIZE < range.count;
                 scope.is_whole() || scope.ranges().any(within)
             };
@@ -537,17 +555,18 @@ fn run_step<P: Paging>(
         Op::Map { page, .. }
         | Op::Unmap { page, .. }
         | Op::Protect { page, .. }
+        | Op::Restrict { page, .. }
         | Op::Split { page, .. }
         | Op::Touch { page, .. } => page,
     };
-    let address = at::<P>(page) + 0x123;
+    let address = at(page) + 0x123;
     let (found, mappings) = bench.edit(task, |edit| edit.translate(address).unwrap());
     let expected = after.overlapping(&(page..page + 1)).first().map(|first| (*first, after.map[first]));
     assert!(mappings <= levels);
     match (found, expected) {
         (None, None) => {}
         (Some(leaf), Some((first, (level, frame, flags)))) => {
-            let expected = Leaf { address: at::<P>(first), pfn: pfn(frame), size: size(level), flags };
+            let expected = Leaf { address: at(first), pfn: pfn(frame), size: size(level), flags };
             assert_eq!(leaf, expected);
             assert_eq!(leaf.physical_address(address), Some((frame + page - first) * 4096 + 0x123));
         }
@@ -584,15 +603,14 @@ fn frames_that_run_out_leave_nothing_behind<P: Paging>() {
             for left in 0..layout.levels() - 1 {
                 bench.stock.left = left;
                 // SAFETY: nobody uses the address space.
-                let map =
-                    |edit: &mut Edit<'_, '_, '_, P>| unsafe { edit.map(at::<P>(last), pfn(1), size(1), Flags::READ) };
+                let map = |edit: &mut Edit<'_, '_, '_, P>| unsafe { edit.map(at(last), pfn(1), size(1), Flags::READ) };
                 assert!(matches!(bench.edit(task, map).0, Err(Error::NoFrame)));
                 assert_eq!(bench.stock.left, left, "what was taken is back");
             }
             bench.stock.left = 0;
             let part = Pages::new(PAGE_SIZE, 1);
             assert!(matches!(bench.edit(task, |edit| edit.unmap(part, |_| ())).0, Err(Error::NoFrame)));
-            assert!(matches!(bench.edit(task, |edit| edit.protect(part, |_| Flags::READ)).0, Err(Error::NoFrame)));
+            assert!(matches!(bench.edit(task, |edit| edit.restrict(part, |_| Flags::READ)).0, Err(Error::NoFrame)));
             assert!(matches!(bench.edit(task, |edit| edit.split(part)).0, Err(Error::NoFrame)));
             assert_eq!(bench.walker().bytes(&bench.stock.out), before);
             assert_eq!((machine.allocated(), bench.stock.out.len()), (free, taken));
@@ -693,10 +711,10 @@ fn is_an_error_and_stays<P: Paging>(bench: &mut Bench<'_, P>, task: &mut Task<'_
     if corrupt.level > 1 {
         let entries = P::ENTRIES_PER_TABLE as u64;
         for range in [0..1, 0..2, 0..entries + 1, 0..far + 1] {
-            let pages = pages::<P>(&range);
+            let pages = pages(&range);
             let unmapped = bench.edit(task, |edit| edit.unmap(pages, |_| panic!("something is gone"))).0;
             assert_eq!(unmapped.unwrap_err(), expected, "{range:?}");
-            let protected = bench.edit(task, |edit| edit.protect(pages, |_| panic!("something is changed"))).0;
+            let protected = bench.edit(task, |edit| edit.restrict(pages, |_| panic!("something is changed"))).0;
             assert_eq!(protected.unwrap_err(), expected);
             assert_eq!(bench.edit(task, |edit| edit.split(pages)).0.unwrap_err(), expected);
             let mut atomic = task.atomic();
@@ -804,8 +822,7 @@ fn bits_of_the_processor_are_not_lost_at_any_step<P: Paging>() {
 
         let remapped = |bench: &mut Bench<'_, P>, task: &mut Task<'_, K<P>>, level: usize| {
             let page = if level == 1 { 0 } else { entries };
-            let (_, flush, _) =
-                bench.unmap(task, Pages::new(at::<P>(page), if level == 1 { 1 } else { entries as usize }));
+            let (_, flush, _) = bench.unmap(task, Pages::new(at(page), if level == 1 { 1 } else { entries as usize }));
             bench.flush(task, flush);
             bench.map(task, page, level, 0, Flags::WRITABLE);
             is_set.store(false, Relaxed);
@@ -846,7 +863,8 @@ fn bits_of_the_processor_are_not_lost_at_any_step<P: Paging>() {
                 at_step,
                 |_| processor(0),
                 || {
-                    let flush = bench.edit(task, |edit| edit.protect(Pages::one(0), |_| Flags::USER)).0;
+                    // SAFETY: nobody uses the address space.
+                    let flush = bench.edit(task, |edit| unsafe { edit.protect(Pages::one(0), |_| Flags::USER) }).0;
                     flushes.push(flush.unwrap());
                 },
             );
@@ -878,7 +896,7 @@ fn bits_of_the_processor_are_not_lost_at_any_step<P: Paging>() {
                 at_step,
                 |_| processor(entries + 3),
                 || {
-                    let flush = bench.edit(task, |edit| edit.split(Pages::new(at::<P>(entries + 2), 3))).0;
+                    let flush = bench.edit(task, |edit| edit.split(Pages::new(at(entries + 2), 3))).0;
                     flushes.push(flush.unwrap());
                 },
             );
@@ -940,7 +958,9 @@ fn a_walk_maps_each_level_once<P: Paging>() {
             assert_eq!(bench.edit(task, |edit| edit.translate(0).unwrap().is_some()), (true, levels));
             let nowhere = everything(layout).count * (PAGE_SIZE / 2);
             assert_eq!(bench.edit(task, |edit| edit.translate(nowhere).unwrap().is_some()), (false, 1));
-            let (flush, mappings) = bench.edit(task, |edit| edit.protect(Pages::one(0), |_| Flags::USER).unwrap());
+            // SAFETY: nobody uses the address space.
+            let (flush, mappings) =
+                bench.edit(task, |edit| unsafe { edit.protect(Pages::one(0), |_| Flags::USER) }.unwrap());
             assert_eq!(mappings, levels);
             bench.flush(task, flush);
             let (_, flush, mappings) = bench.unmap(task, Pages::one(0));
@@ -982,7 +1002,7 @@ fn a_range_maps_each_table_once<P: Paging>() {
             };
             let (seen, mappings) = visit(&bench, task, Pages::new(0, entries));
             assert_eq!((seen, mappings), ((0..entries).collect(), levels), "one page table");
-            let (seen, mappings) = visit(&bench, task, Pages::new(at::<P>(10), entries));
+            let (seen, mappings) = visit(&bench, task, Pages::new(at(10), entries));
             assert_eq!((seen, mappings), ((10..entries + 10).collect(), levels + 1), "two page tables");
             assert_eq!(visit(&bench, task, Pages::new(0, 2 * entries)).1, levels + 1);
             let is_set = |(page, (.., flags)): (&u64, &(usize, u64, Flags))| {
@@ -990,8 +1010,10 @@ fn a_range_maps_each_table_once<P: Paging>() {
             };
             assert!(!bench.walker().all().0.iter().any(is_set), "each was visited");
 
-            let range = Pages::new(at::<P>(5), 2 * entries - 10);
-            let (flush, mappings) = bench.edit(task, |edit| edit.protect(range, |_| Flags::WRITABLE).unwrap());
+            let range = Pages::new(at(5), 2 * entries - 10);
+            // SAFETY: nobody uses the address space.
+            let (flush, mappings) =
+                bench.edit(task, |edit| unsafe { edit.protect(range, |_| Flags::WRITABLE) }.unwrap());
             assert_eq!(mappings, levels + 1);
             assert_eq!(flush.scope().ranges().collect::<Vec<_>>(), [range]);
             bench.flush(task, flush);
@@ -1107,7 +1129,8 @@ fn entries_are_used_one_by_one<P: Paging>() {
             }
             assert_eq!(walker.all().0[&5], (1, 77, Flags::USER));
             walker.set_bits(5, ACCESSED | DIRTY);
-            let (was, flush) = entry.protect(Flags::WRITABLE);
+            // SAFETY: nobody uses the address space.
+            let (was, flush) = unsafe { entry.protect(Flags::WRITABLE) };
             flushes.push(flush);
             assert_eq!(was.unwrap().flags, Flags::USER | Flags::ACCESSED | Flags::DIRTY);
             assert_eq!(walker.all().0[&5].2, Flags::WRITABLE | Flags::ACCESSED | Flags::DIRTY);

@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::entry::{Leaf, keeping_the_processors};
+use super::entry::Leaf;
 use super::flush::{Cpus, MustFlush};
 use super::space::{AddressSpace, Found};
 use super::table::Table;
@@ -85,7 +85,7 @@ where
     /// # Safety
     /// Whoever uses the address space may access the frames, as the flags say, until the flush of their unmapping: they stay allocated, and
     /// nobody has a Rust reference into them that such an access contradicts, unless it is by this very address. Nobody has a reference to what
-    /// [`unmap`](Self::unmap) and [`protect`](Self::protect) can take away there. Memory types do not contradict others' mappings of the frames.
+    /// [`unmap`](Self::unmap) and [`restrict`](Self::restrict) can take away there. Memory types do not contradict others' mappings of the frames.
     #[track_caller]
     pub unsafe fn map(
         &mut self,
@@ -151,21 +151,42 @@ where
         self.change(pages, true, |pte| pte.take().into_iter().for_each(&mut gone))
     }
 
-    /// Gives each page that is mapped in this range the flags that `flags` makes of what is mapped. The bits of the processor stay as it has set
-    /// them. Linux: `change_protection()`.
+    /// Takes rights away of each page that is mapped in this range: those that the flags have not which `flags` makes of what is mapped. Nothing
+    /// is added. Linux: `change_protection()`, towards less; copy on write begins so.
     ///
     /// `flags` can be asked twice about a page, if the processor sets a bit at the same time.
     ///
     /// # Errors
     /// As [`unmap`](Self::unmap). An entry of a page that is corrupt is no error: nobody can use it, and it stays as it is.
     #[track_caller]
-    pub fn protect(
+    pub fn restrict(
         &mut self,
         pages: Pages,
         mut flags: impl FnMut(Leaf<K::Paging>) -> Flags,
     ) -> Result<MustFlush<K, F>, Error> {
         self.change(pages, false, |pte| {
-            pte.update(|leaf| Some(keeping_the_processors(leaf.flags, flags(leaf))));
+            pte.update(|leaf| leaf.flags.limited_by(flags(leaf)));
+        })
+    }
+
+    /// Gives each page that is mapped in this range the flags that `flags` makes of what is mapped. The bits of the processor stay as it has set
+    /// them. Linux: `change_protection()`.
+    ///
+    /// `flags` can be asked twice about a page, if the processor sets a bit at the same time.
+    ///
+    /// # Errors
+    /// As [`restrict`](Self::restrict).
+    ///
+    /// # Safety
+    /// As [`map`](Self::map), with these flags.
+    #[track_caller]
+    pub unsafe fn protect(
+        &mut self,
+        pages: Pages,
+        mut flags: impl FnMut(Leaf<K::Paging>) -> Flags,
+    ) -> Result<MustFlush<K, F>, Error> {
+        self.change(pages, false, |pte| {
+            pte.update(|leaf| flags(leaf).as_used(leaf.flags));
         })
     }
 

@@ -104,21 +104,17 @@ impl<K: PageTableKernel> Pte<'_, K> {
     }
 
     fn test_and_clear(&mut self, flag: Flags) -> bool {
-        let before = self.update(|leaf| Some(leaf.flags.without(flag)));
+        let before = self.update(|leaf| leaf.flags.without(flag));
         before.is_some_and(|leaf| leaf.flags.contains(flag))
     }
 
-    /// Gives a present entry other flags, which `change` makes of what it says, unless it makes `None`; says what it said. An entry that is
-    /// corrupt faults whenever it is used: it stays as it is.
-    pub(super) fn update(
-        &mut self,
-        mut change: impl FnMut(Leaf<K::Paging>) -> Option<Flags>,
-    ) -> Option<Leaf<K::Paging>> {
+    /// Gives a present entry other flags, which `change` makes of what it says; says what it said. An entry that is corrupt faults whenever it
+    /// is used: it stays as it is.
+    pub(super) fn update(&mut self, mut change: impl FnMut(Leaf<K::Paging>) -> Flags) -> Option<Leaf<K::Paging>> {
         let mut current = self.load();
         loop {
             let leaf = self.place.leaf::<K>(current).ok()??;
-            let Some(flags) = change(leaf) else { return Some(leaf) };
-            let new = self.place.layout.entry(leaf.size, leaf.pfn, flags, K::no_execute());
+            let new = self.place.layout.entry(leaf.size, leaf.pfn, change(leaf), K::no_execute());
             if new == current {
                 return Some(leaf);
             }
@@ -307,10 +303,20 @@ where
         Ok(())
     }
 
-    /// Gives the entry other flags, if it maps something, and says what it said. The bits of the processor stay as it has set them.
+    /// Takes rights away that `flags` has not, if the entry maps something, and says what it said. Nothing is added. Linux:
+    /// `ptep_set_wrprotect()`.
     #[track_caller]
-    pub fn protect(&mut self, flags: Flags) -> (Option<Leaf<K::Paging>>, MustFlush<K, F>) {
-        self.entry.change(|mut pte| pte.update(|leaf| Some(keeping_the_processors(leaf.flags, flags))))
+    pub fn restrict(&mut self, flags: Flags) -> (Option<Leaf<K::Paging>>, MustFlush<K, F>) {
+        self.entry.change(|mut pte| pte.update(|leaf| leaf.flags.limited_by(flags)))
+    }
+
+    /// Gives the entry other flags, if it maps something, and says what it said. The bits of the processor stay as it has set them.
+    ///
+    /// # Safety
+    /// As [`Editor::map`](super::Editor::map), with these flags.
+    #[track_caller]
+    pub unsafe fn protect(&mut self, flags: Flags) -> (Option<Leaf<K::Paging>>, MustFlush<K, F>) {
+        self.entry.change(|mut pte| pte.update(|leaf| flags.as_used(leaf.flags)))
     }
 
     /// Empties the entry, and says what it said last, with all bits that the processor set until then. Linux: `ptep_get_and_clear()`.
@@ -339,12 +345,6 @@ where
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.entry.fmt(f)
     }
-}
-
-/// `new`, with the bits of the processor as they are.
-pub(super) fn keeping_the_processors(current: Flags, new: Flags) -> Flags {
-    let others = current.without(current.without(Flags::OF_THE_PROCESSOR));
-    new.without(Flags::OF_THE_PROCESSOR).with(others)
 }
 
 impl<M: Paging> Leaf<M> {

@@ -58,9 +58,6 @@ impl Flags {
     /// The processor has written through the entry.
     pub const DIRTY: Self = Self(DIRTY);
 
-    /// Those that others change: the processor.
-    pub(crate) const OF_THE_PROCESSOR: Self = Self(ACCESSED | DIRTY);
-
     /// Whether all of `other` are among these.
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -97,12 +94,19 @@ impl Flags {
         pat.memory_type(PatIndex::of_bits((self.0 & (CACHE | PAT)) as u32))
     }
 
-    /// What both allow: a page is writable, or the user's, only if each level says so, and executable only if none forbids it (SDM vol. 3,
-    /// 5.6.1).
+    /// What a page can be used for if the levels above allow this: it is writable, or the user's, only if each level says so, and executable
+    /// only if none forbids it (SDM vol. 3, 5.6.1). The rest stays.
     #[must_use]
     pub(crate) const fn limited_by(self, level_above: Self) -> Self {
-        let allowed = level_above.0 & (WRITABLE | USER);
-        Self(self.0 & !(WRITABLE | USER) | self.0 & allowed | level_above.0 & NO_EXECUTE)
+        let rights = WRITABLE | USER;
+        Self(self.0 & !rights | self.0 & level_above.0 & rights | level_above.0 & NO_EXECUTE)
+    }
+
+    /// These, with the bits of the processor as `current` has them.
+    #[must_use]
+    pub(crate) const fn as_used(self, current: Self) -> Self {
+        let used = ACCESSED | DIRTY;
+        Self(self.0 & !used | current.0 & used)
     }
 }
 
