@@ -8,7 +8,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
-use core::mem::ManuallyDrop;
+use core::mem::{self, ManuallyDrop};
 use core::num::NonZero;
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -202,6 +202,34 @@ fn take(zone: Zone, from: impl FnOnce(&mut FrameAllocator<ORDERS>) -> Option<usi
         // SAFETY: the allocator has just handed it out.
         Some(unsafe { Frame::from_number(number) })
     })
+}
+
+/// All frames of a zone that were free, so that there are none. They are free again when this is dropped.
+pub struct Hoard {
+    zone: Zone,
+    kept: Frames,
+}
+
+/// Takes all frames of a zone that are free.
+pub fn hoard(zone: Zone) -> Hoard {
+    let kept = ZONES[zone as usize].with(|frames| {
+        let none = Frames { allocator: FrameAllocator::new(), stats: Stats { free: 0, ..frames.stats } };
+        mem::replace(frames, none)
+    });
+    Hoard { zone, kept }
+}
+
+impl Drop for Hoard {
+    fn drop(&mut self) {
+        ZONES[self.zone as usize].with(|frames| {
+            mem::swap(frames, &mut self.kept);
+            // Those that were freed meanwhile.
+            while let Some(number) = self.kept.allocator.alloc(1) {
+                frames.allocator.dealloc(number, 1);
+                frames.stats.free += 1;
+            }
+        });
+    }
 }
 
 /// How many frames a zone has.

@@ -1,4 +1,4 @@
-//! The kernel's side of `highmem`: the three traits, the pool, and the entry points. The window is in `window`.
+//! The kernel's side of `highmem`: the traits, the pool, and the entry points. The window is in `window`.
 //!
 //! This is the file to read for adding the crate to another kernel. The contexts come into being in three places: the task where a
 //! thread starts, in [`sched`](crate::sched), interrupt handlers in [`irq`], softirqs in [`softirq`].
@@ -12,13 +12,13 @@ use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
 use highmem::machine::X86;
 use highmem::tlb::Translations;
-use highmem::{Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, UserKernel, linux};
+use highmem::{BounceKernel, Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, UserKernel, linux};
 use typenum::{U4, Unsigned};
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
 use crate::wait::WaitQueue;
-use crate::{arch, cpu, ipi, irq, softirq, user, window};
+use crate::{arch, cpu, ipi, irq, softirq, timer, user, window};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
@@ -188,6 +188,27 @@ unsafe impl PoolKernel for ExampleKernel {
     fn now() -> u64 {
         // SAFETY: reads the time-stamp counter, which all processors that this kernel runs on have.
         unsafe { x86::time::rdtsc() }
+    }
+}
+
+/// Who waits for pages of a reserve.
+static BOUNCE_WAIT: WaitQueue = WaitQueue::new();
+
+// SAFETY: the checklist of `BounceKernel`: a thread that waits is one of `wait`, and sleeps as any other.
+unsafe impl BounceKernel for ExampleKernel {
+    fn wait(thread: &mut MaySleep<'_>, until: &(dyn Fn() -> bool + Sync)) -> Result<(), GaveUp> {
+        BOUNCE_WAIT.wait_asked(thread, until);
+        Ok(())
+    }
+
+    /// Each that waits sleeps on if its answer is still no.
+    fn wake() {
+        BOUNCE_WAIT.wake_all();
+    }
+
+    /// In microseconds.
+    fn now() -> u64 {
+        timer::uptime().as_micros() as u64
     }
 }
 

@@ -19,7 +19,7 @@
 //! `non-pae`), 32-bit with PAE, 64-bit with 4 or 5 levels; with one window for all CPUs, or one for each (feature `cpu-window`). The
 //! window's translations are global, but in the mode without PAE. How the kernel joins `highmem` is in [`kmap`], how the CPUs are started
 //! in [`smp`], which thread runs on which of them in [`sched`], and how a thread becomes a process in ring 3 in [`user`];
-//! [`ide`] has a disk. On the host the crate is empty, so that the workspace still builds there.
+//! [`disk`] has a disk. On the host the crate is empty, so that the workspace still builds there.
 
 #![no_std]
 #![cfg(target_os = "none")]
@@ -30,6 +30,7 @@ pub mod arch;
 pub mod boot;
 pub mod console;
 pub mod cpu;
+pub mod disk;
 pub mod exit;
 mod fixup;
 pub mod frames;
@@ -57,6 +58,8 @@ pub mod thread;
 pub mod timer;
 mod trap;
 pub mod user;
+#[cfg(target_arch = "x86_64")]
+pub mod virtio;
 pub mod wait;
 #[cfg_attr(feature = "cpu-window", path = "window/cpu.rs")]
 #[cfg_attr(not(feature = "cpu-window"), path = "window/shared.rs")]

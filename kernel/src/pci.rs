@@ -56,17 +56,29 @@ impl ConfigRegionAccess for ConfigurationSpace {
     }
 }
 
-/// The first device on bus 0 that is of a class, and its programming interface.
-pub(crate) fn find(class: (u8, u8)) -> Option<(EndpointHeader, u8)> {
+/// The devices on bus 0.
+fn devices() -> impl Iterator<Item = EndpointHeader> {
     let functions = (0..DEVICES).flat_map(|device| (0..FUNCTIONS).map(move |function| (device, function)));
-    functions.into_iter().find_map(|(device, function)| {
+    functions.filter_map(|(device, function)| {
         let header = PciHeader::new(PciAddress::new(0, 0, device, function));
         let (vendor, _) = header.id(ConfigurationSpace);
-        let (_, base, sub, interface) = header.revision_and_class(ConfigurationSpace);
-        let is_it = vendor != NO_VENDOR && (base, sub) == class;
-        is_it
-            .then(|| EndpointHeader::from_header(header, ConfigurationSpace))
-            .flatten()
-            .map(|header| (header, interface))
+        if vendor == NO_VENDOR { None } else { EndpointHeader::from_header(header, ConfigurationSpace) }
+    })
+}
+
+/// The first device on bus 0 that is of a class, and its programming interface.
+pub(crate) fn find(class: (u8, u8)) -> Option<(EndpointHeader, u8)> {
+    devices().find_map(|device| {
+        let (_, base, sub, interface) = device.header().revision_and_class(ConfigurationSpace);
+        ((base, sub) == class).then_some((device, interface))
+    })
+}
+
+/// The first device on bus 0 that has one of these numbers, of those that a vendor gives.
+#[cfg(target_arch = "x86_64")]
+pub(crate) fn find_by_id(vendor: u16, numbers: &[u16]) -> Option<EndpointHeader> {
+    devices().find(|device| {
+        let (found, number) = device.header().id(ConfigurationSpace);
+        found == vendor && numbers.contains(&number)
     })
 }

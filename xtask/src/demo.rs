@@ -37,7 +37,7 @@ pub fn run(build: Build, cpus: usize, choice: Choice) -> Result<bool> {
         let (result, elapsed) = match built.get(&program.name) {
             None => ("does not build".to_owned(), Duration::ZERO),
             Some(elf) => {
-                let run = qemu::run(elf, &machine.clone().with_disk_of(program), say::guest)?;
+                let run = qemu::run(elf, &machine.clone().with_disk_of(program, build.arch), say::guest)?;
                 all_passed &= run.outcome == Outcome::Pass;
                 (run.outcome.to_string(), run.elapsed)
             }

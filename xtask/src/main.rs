@@ -6,6 +6,7 @@
 mod arch;
 mod bare;
 mod demo;
+mod disk;
 mod process;
 mod qemu;
 mod sabotage;
@@ -143,6 +144,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let workspace = Workspace::open()?;
     let programs = workspace.programs()?;
     let program = programs.find(args.name.as_deref().unwrap_or_default())?;
+    program.check(args.arch)?;
     let toolchain = setup::prepare(choice, Need::Boot)?;
     let mut build = Build::of(program.kind, args.arch, args.window);
     if args.debug {
@@ -156,7 +158,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
     let (cpus, icount, limit) = (args.smp.into(), args.icount, args.timeout);
-    let machine = qemu::Machine { memory, cpu, cpus, disk: program.disk, icount, limit };
+    let machine = qemu::Machine { memory, cpu, cpus, disk: program.disk(args.arch), icount, limit };
     say::heading(&format!("Booting {} ({}{}) on {machine}", program.name, args.arch, args.window.remark()));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {

@@ -5,8 +5,6 @@
 //! not start) must not be mistaken for either verdict. Each of them is one [`Outcome`].
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io;
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
@@ -16,6 +14,7 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::arch::Arch;
+use crate::disk::Disk;
 use crate::process::{self, End, Source};
 use crate::workspace::Program;
 
@@ -42,6 +41,11 @@ impl Memory {
 
     /// More than this a host may not have to spare.
     const LARGE: Self = Self(8 << 10);
+
+    /// In bytes.
+    pub fn bytes(self) -> u64 {
+        self.0 << 20
+    }
 
     /// As much as the programs want and as the CPU can address: a Pentium has 32 address bits.
     pub fn of(cpu: &str) -> Self {
@@ -93,8 +97,8 @@ pub struct Machine {
     pub cpu: String,
     /// How many CPUs it has.
     pub cpus: usize,
-    /// The size of its disk, if it has one.
-    pub disk: Option<Memory>,
+    /// Its disk, if it has one.
+    pub disk: Option<Disk>,
     /// Time is the number of instructions, at 1 GHz.
     pub icount: bool,
     /// A program without a verdict by then hangs.
@@ -113,9 +117,9 @@ impl Machine {
         Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, disk: None, icount: false, limit }
     }
 
-    /// This one with the disk that `program` wants.
-    pub fn with_disk_of(self, program: &Program) -> Self {
-        Self { disk: program.disk, ..self }
+    /// This one with the disk that `program` wants in a paging mode.
+    pub fn with_disk_of(self, program: &Program, arch: Arch) -> Self {
+        Self { disk: program.disk(arch), ..self }
     }
 }
 
@@ -123,7 +127,7 @@ impl fmt::Display for Machine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let icount = if self.icount { ", counting instructions" } else { "" };
         let cpus = if self.cpus == 1 { "CPU".to_owned() } else { format!("{} CPUs", self.cpus) };
-        let disk = self.disk.map_or(String::new(), |size| format!(", a disk of {size}"));
+        let disk = self.disk.as_ref().map_or(String::new(), |disk| format!(", {disk}"));
         write!(f, "a PC with {} and {cpus} {}{disk}{icount}", self.memory, self.cpu)
     }
 }
@@ -143,6 +147,8 @@ pub enum Outcome {
     NoStart(String),
     /// QEMU itself died.
     Died(ExitStatus),
+    /// The program is content, but its disk has something else than it says; what.
+    OtherDisk(String),
 }
 
 impl fmt::Display for Outcome {
@@ -154,6 +160,7 @@ impl fmt::Display for Outcome {
             Self::Hang(limit) => write!(f, "hang: no verdict within {} s", limit.as_secs_f64()),
             Self::NoStart(why) => write!(f, "QEMU could not start: {why}"),
             Self::Died(status) => write!(f, "QEMU died: {status}"),
+            Self::OtherDisk(what) => f.write_str(what),
         }
     }
 }
@@ -175,12 +182,10 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
     let mut output = String::new();
     let mut complaints = String::new();
     let mut qemu = command(elf, machine);
-    if let Some(size) = machine.disk {
-        let image = elf.with_extension("img");
-        create(&image, size).with_context(|| format!("cannot create {}", image.display()))?;
-        // A comma is doubled where it is not to begin another option.
-        let name = image.display().to_string().replace(',', ",,");
-        qemu.args(["-drive", &format!("file={name},format=raw,if=ide")]);
+    let image = elf.with_extension("img");
+    if let Some(disk) = &machine.disk {
+        disk.create(&image).with_context(|| format!("cannot create {}", image.display()))?;
+        qemu.args(disk.arguments(&image));
     }
     let end = process::stream(&mut qemu, Some(machine.limit), |source, line| match source {
         Source::Out => {
@@ -196,17 +201,15 @@ pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Resu
     .with_context(|| format!("cannot run {QEMU}"))?;
     let outcome = match end {
         End::TimedOut => Outcome::Hang(machine.limit),
-        End::Exited(status) => judge(status, &complaints),
+        End::Exited(status) => match (judge(status, &complaints), &machine.disk) {
+            (Outcome::Pass, Some(disk)) => match disk.check(&image, &output) {
+                Ok(()) => Outcome::Pass,
+                Err(error) => Outcome::OtherDisk(format!("{error:#}")),
+            },
+            (outcome, _) => outcome,
+        },
     };
     Ok(Run { output, outcome, elapsed: start.elapsed() })
-}
-
-/// Makes a disk that is empty. One that was there before is not overwritten, for a machine that still runs may have it.
-fn create(image: &Path, size: Memory) -> io::Result<()> {
-    match fs::remove_file(image) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => File::create_new(image)?.set_len(size.0 << 20),
-    }
 }
 
 fn command(elf: &Path, machine: &Machine) -> Command {
@@ -250,6 +253,7 @@ fn complaint(stderr: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::disk::Controller;
     use std::os::unix::process::ExitStatusExt;
 
     #[test]
@@ -280,8 +284,9 @@ mod tests {
             ["6G", "6G", "3G", "3G"]
         );
         assert_eq!(Memory(512).to_string(), "512M");
-        let machine = Machine { disk: Some(Memory(16)), ..Machine::with_cpu("max") };
-        assert_eq!(machine.to_string(), "a PC with 6G and CPU max, a disk of 16M");
+        let disk = Disk::plain(Memory(16), Controller::Ide);
+        let machine = Machine { disk: Some(disk), ..Machine::with_cpu("max") };
+        assert_eq!(machine.to_string(), "a PC with 6G and CPU max, a disk of 16M on IDE");
     }
 
     #[test]

@@ -5,11 +5,12 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use cargo_metadata::{Metadata, MetadataCommand, Package, TargetKind};
 use serde::Deserialize;
 
-use crate::qemu::Memory;
+use crate::arch::Arch;
+use crate::disk::{Disk, Wanted};
 
 /// The package whose examples, tests and benches are bare-metal programs.
 pub const KERNEL: &str = "kernel";
@@ -81,9 +82,15 @@ impl Workspace {
     }
 
     /// The disks that programs want, by the program's name: `package.metadata.disks` of package `kernel`.
-    fn disks(&self) -> Result<BTreeMap<String, Memory>> {
+    fn disks(&self) -> Result<BTreeMap<String, Wanted>> {
         let Some(disks) = self.package(KERNEL)?.metadata.get("disks") else { return Ok(BTreeMap::new()) };
-        BTreeMap::deserialize(disks).with_context(|| format!("`package.metadata.disks` of package {KERNEL}"))
+        let place = || format!("`package.metadata.disks` of package {KERNEL}");
+        let disks = disks.as_object().with_context(|| format!("{} is no table", place()))?;
+        let disk = |(name, value): (&String, _)| {
+            let disk = Wanted::deserialize(value).with_context(|| format!("{}, `{name}`", place()));
+            disk.map(|disk| (name.clone(), disk))
+        };
+        disks.iter().map(disk).collect()
     }
 }
 
@@ -136,8 +143,26 @@ pub struct Program {
     pub kind: Kind,
     /// Features of its package that it cannot do without.
     pub features: BTreeSet<String>,
-    /// The size of the disk that it wants, if it wants one.
-    pub disk: Option<Memory>,
+    /// The disk that it wants, if it wants one.
+    pub disk: Option<Wanted>,
+}
+
+impl Program {
+    /// Its disk in a paging mode, if it wants one.
+    pub fn disk(&self, arch: Arch) -> Option<Disk> {
+        self.disk.as_ref().and_then(|disk| disk.disk(arch))
+    }
+
+    /// Whether it is for a paging mode: not if it wants a disk that the mode has no driver for.
+    pub fn is_for(&self, arch: Arch) -> bool {
+        self.disk.is_none() || self.disk(arch).is_some()
+    }
+
+    /// An error if it is not for a paging mode.
+    pub fn check(&self, arch: Arch) -> Result<()> {
+        ensure!(self.is_for(arch), "`{}` is not for {arch}, which has no driver for its disk", self.name);
+        Ok(())
+    }
 }
 
 /// All bare-metal programs.
@@ -190,5 +215,19 @@ mod tests {
         assert_eq!(programs.find("boot").unwrap().kind, Kind::Test);
         let error = programs.find("bot").unwrap_err().to_string();
         assert_eq!(error, "no program is called `bot`; there are examples: hello; tests: boot; benches: none");
+    }
+
+    #[test]
+    fn a_program_is_for_the_modes_that_have_its_disk() {
+        let program = |disk: Option<&str>| {
+            let disk = disk.map(|disk| toml::from_str(disk).unwrap());
+            Program { name: "swap".to_owned(), kind: Kind::Test, features: BTreeSet::new(), disk }
+        };
+        let modes = |disk| Arch::ALL.map(|arch| program(disk).is_for(arch));
+        assert_eq!(modes(None), [true; 3]);
+        assert_eq!(modes(Some("size = '16G'\non = 'ide or virtio'")), [true; 3]);
+        assert_eq!(modes(Some("size = '16G'\non = 'virtio'")), [false, false, true]);
+        let error = program(Some("size = '16G'\non = 'virtio'")).check(Arch::Pae).unwrap_err().to_string();
+        assert_eq!(error, "`swap` is not for pae, which has no driver for its disk");
     }
 }

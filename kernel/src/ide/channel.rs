@@ -13,13 +13,13 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use highmem::linux::{BioDstIrq, BioSrcIrq};
+use highmem::linux::{BioDstIrq, BioSrcIrq, BounceRead};
 use highmem::zerocopy::IntoBytes;
 use highmem::{Page, kmap_atomic};
 
 use super::memory::PioMemory;
-use super::ports::{BusMaster, Command, Ports, SECTOR, Status};
-use super::{Error, Fault, Stats};
+use super::ports::{BusMaster, Command, Ports, Status};
+use crate::disk::{AnyJob, Error, Fault, Job, LIMIT, SECTOR, Stats, end_in_thread};
 use crate::frames::SharedFrame;
 use crate::kmap::{HardIrq, MaySleep, Slot};
 use crate::sync::IrqLock;
@@ -34,45 +34,6 @@ static CHANNEL: IrqLock<Option<Channel>> = IrqLock::new(None);
 /// Those who wait for the channel.
 static FREE: WaitQueue = WaitQueue::new();
 
-/// Somebody's request, and where they wait for its end.
-pub(super) struct Job<M> {
-    memory: IrqLock<Option<M>>,
-    result: IrqLock<Option<Result<(), Error>>>,
-    ended: WaitQueue,
-}
-
-impl<M> Job<M> {
-    pub fn new(memory: M) -> Arc<Self> {
-        let memory = IrqLock::new(Some(memory));
-        Arc::new(Self { memory, result: IrqLock::new(None), ended: WaitQueue::new() })
-    }
-
-    /// Sleeps until the request has ended, but not past the deadline; says how it ended.
-    #[track_caller]
-    pub fn wait_to(&self, task: &mut MaySleep<'_>, deadline: Duration) -> Option<Result<(), Error>> {
-        let ended = self.ended.wait_to(task, deadline, || self.result.with(|result| result.is_some()));
-        ended.then(|| self.result.with(|result| *result)).flatten()
-    }
-
-    /// Takes the memory of a request that has ended, or did not begin.
-    pub fn take_memory(&self) -> M {
-        self.memory.with(Option::take).expect("the memory of a request is taken once")
-    }
-}
-
-/// A request, whatever memory it has.
-pub(super) trait AnyJob: Send + Sync {
-    /// Called once, when the device has stopped.
-    fn end(&self, result: Result<(), Error>);
-}
-
-impl<M: Send> AnyJob for Job<M> {
-    fn end(&self, result: Result<(), Error>) {
-        self.result.with(|slot| *slot = Some(result));
-        self.ended.wake_all();
-    }
-}
-
 /// A request whose data the processor copies.
 pub(super) trait PioJob: AnyJob {
     fn put(&self, slot: Slot<'_, BioDstIrq>, at: usize, sector: &[u8; SECTOR]);
@@ -81,11 +42,11 @@ pub(super) trait PioJob: AnyJob {
 
 impl<M: PioMemory> PioJob for Job<M> {
     fn put(&self, slot: Slot<'_, BioDstIrq>, at: usize, sector: &[u8; SECTOR]) {
-        self.memory.with(|memory| memory.as_mut().expect("a request has its memory").put(slot, at, sector));
+        self.with_memory(|memory| memory.put(slot, at, sector));
     }
 
     fn get(&self, slot: Slot<'_, BioSrcIrq>, at: usize, sector: &mut [u8; SECTOR]) {
-        self.memory.with(|memory| memory.as_mut().expect("a request has its memory").get(slot, at, sector));
+        self.with_memory(|memory| memory.get(slot, at, sector));
     }
 }
 
@@ -102,10 +63,16 @@ pub(super) enum Work {
 }
 
 impl Work {
-    fn end(&self, result: Result<(), Error>) {
-        match self {
-            Self::Nothing(job) | Self::Dma { job, .. } => job.end(result),
-            Self::Read { job, .. } | Self::Write { job, .. } => job.end(result),
+    /// # Safety
+    ///
+    /// Called once, and the bus master has been stopped since it was started for this.
+    unsafe fn end(&self, slot: Slot<'_, BounceRead>, result: Result<(), Error>) {
+        // SAFETY: by this function's contract. Where the processor copies, no device does.
+        unsafe {
+            match self {
+                Self::Nothing(job) | Self::Dma { job, .. } => job.end(slot, result),
+                Self::Read { job, .. } | Self::Write { job, .. } => job.end(slot, result),
+            }
         }
     }
 }
@@ -137,6 +104,8 @@ struct Channel {
     stats: Stats,
     /// What is to go wrong with the next request.
     fault: Option<Fault>,
+    /// How long a request may take.
+    limit: Duration,
 }
 
 /// Has `f` look at the channel.
@@ -150,7 +119,8 @@ pub(super) fn init(find: impl FnOnce() -> Result<(Ports, SharedFrame), Error>) -
         if channel.is_none() {
             let (ports, table) = find()?;
             let stats = Stats { interrupts: 0, resets: 0 };
-            *channel = Some(Channel { ports, table, state: State::Idle, requests: 0, stats, fault: None });
+            *channel =
+                Some(Channel { ports, table, state: State::Idle, requests: 0, stats, fault: None, limit: LIMIT });
         }
         Ok(())
     })
@@ -162,6 +132,10 @@ pub(super) fn stats() -> Stats {
 
 pub(super) fn set_fault(fault: Fault) {
     with(|channel| channel.fault = Some(fault));
+}
+
+pub(super) fn set_limit(limit: Duration) {
+    with(|channel| channel.limit = limit);
 }
 
 /// What became of a try to give a command.
@@ -178,16 +152,11 @@ enum Turn {
 ///
 /// Sleeps while others are at the device, to the end of their time at the most.
 #[track_caller]
-pub(super) fn submit(
-    task: &mut MaySleep<'_>,
-    command: Command,
-    limit: Duration,
-    work: Work,
-) -> Result<(u64, Duration), Error> {
+pub(super) fn submit(task: &mut MaySleep<'_>, command: Command, work: Work) -> Result<(u64, Duration), Error> {
     let mut work = Some(work);
     let mut resets = 0;
     loop {
-        match turn(task, command, limit, &mut work) {
+        match turn(task, command, &mut work) {
             Turn::Begun(number, deadline) => return Ok((number, deadline)),
             Turn::Wait(number, deadline) => {
                 if !FREE.wait_to(task, deadline, || with(|channel| !channel.is_taken())) {
@@ -204,7 +173,7 @@ pub(super) fn submit(
 }
 
 /// Gives the command, if nobody else is at the device.
-fn turn(task: &mut MaySleep<'_>, command: Command, limit: Duration, work: &mut Option<Work>) -> Turn {
+fn turn(task: &mut MaySleep<'_>, command: Command, work: &mut Option<Work>) -> Turn {
     let mut atomic = task.atomic();
     let mut slots = atomic.slots();
     // What is under the lock has interrupts off, which the token for the first sector of a write needs a context for.
@@ -228,7 +197,7 @@ fn turn(task: &mut MaySleep<'_>, command: Command, limit: Duration, work: &mut O
             table.write_at(0, descriptors.as_bytes()).expect("there are no more than a page holds");
         }
         channel.requests += 1;
-        let (number, deadline) = (channel.requests, timer::uptime() + timer::period() + limit);
+        let (number, deadline) = (channel.requests, timer::uptime() + timer::period() + channel.limit);
         let active = Active { number, deadline, sectors: command.sectors, work };
         channel.begin(command, active, own.bio_src_irq.reborrow());
         Turn::Begun(number, deadline)
@@ -285,7 +254,7 @@ impl Channel {
         let status = self.ports.status();
         self.ports.clear_bus_master();
         let result = if status.intersects(Status::ERROR | Status::FAULT) {
-            Err(Error::Device { status, error: self.ports.error() })
+            Err(Error::Ide { status, error: self.ports.error() })
         } else {
             active.go_on(&self.ports, bus_master, status, irq)?
         };
@@ -338,7 +307,8 @@ fn write_sector(ports: &Ports, job: &dyn PioJob, slot: Slot<'_, BioSrcIrq>, done
 pub(super) fn interrupt(irq: &mut HardIrq<'_>) {
     // What has ended is dropped without the lock, and whoever is woken finds it free.
     if let Some((active, result)) = with(|channel| channel.interrupt(irq)) {
-        active.work.end(result);
+        // SAFETY: `Channel::interrupt` has stopped the bus master, and gives a request once.
+        unsafe { active.work.end(irq.slots().bounce_read, result) };
         FREE.wake_one();
     }
 }
@@ -383,7 +353,8 @@ fn reset(task: &mut MaySleep<'_>, late: Option<Active>) {
         channel.state = if is_up { State::Idle } else { State::Dead };
     });
     if let Some(late) = late {
-        late.work.end(Err(Error::TimedOut));
+        // SAFETY: `expire` has begun the reset, which stops the bus master, and has taken the request.
+        end_in_thread(task, |slot| unsafe { late.work.end(slot, Err(Error::TimedOut)) });
     }
     FREE.wake_all();
 }

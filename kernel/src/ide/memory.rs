@@ -1,11 +1,11 @@
-//! Memory for a disk's data: by address, for a device that goes there itself, or by page, for a handler that copies.
+//! Memory as this controller wants it: descriptors for the bus master, or pages for a handler that copies.
 //!
-//! A buffer on the stack, a page that was freed too early: a device knows nothing of lifetimes, and writes to the address it was given.
+//! A descriptor has 32 bits for an address and 16 for a length, which do not say no: a page above 4 GiB becomes another page, and a piece
+//! over a multiple of 64 KiB goes on where those 64 KiB begin.
 //!
-//! So memory is handed over by value with the request, and comes back when the device has stopped.
+//! So nobody writes a descriptor but [`Descriptors::of`], which refuses what does not fit, and cuts what has to be cut.
 //!
-//! [`DmaMemory`] is `unsafe` to implement, for it says where a device will write, and asks for `'static`; a list of segments of highmem's
-//! own has it for nothing. [`PioMemory`] is not: it names no address.
+//! [`PioMemory`], for the handler, is safe to implement: it names no address.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
@@ -15,20 +15,8 @@ use highmem::ops::{Segment, sg_pcopy_from_buffer, sg_pcopy_to_buffer, sg_total_l
 use highmem::page::{Memory, Writable};
 use highmem::{PAGE_SIZE, PageRun};
 
-use super::ports::SECTOR;
-use super::{Error, MAX_SECTORS};
+use crate::disk::{DmaMemory, Error, SECTOR, sectors};
 use crate::kmap::{Paging, Slot};
-
-/// Memory that a device can be told to read and write.
-///
-/// # Safety
-///
-/// As long as the value lives, wherever it is moved, the segments are the same, and lie in RAM that the device may read and write at any
-/// time: nobody else relies on what is there, but through the value.
-pub unsafe trait DmaMemory: Send + 'static {
-    /// The physical address and the length of each piece, in bytes, in the order of the data.
-    fn segments(&self) -> impl Iterator<Item = (u64, usize)>;
-}
 
 /// Memory that a handler can copy a sector to and from.
 pub trait PioMemory: Send + 'static {
@@ -40,20 +28,6 @@ pub trait PioMemory: Send + 'static {
 
     /// Copies a sector out.
     fn get(&mut self, slot: Slot<'_, BioSrcIrq>, at: usize, sector: &mut [u8; SECTOR]);
-}
-
-// SAFETY: I5, I6: the runs are RAM that is the value's own, or that others may write at any time. What is at a run's first frame and what
-// follows does not change.
-unsafe impl<R> DmaMemory for Vec<Segment<R>>
-where
-    R: PageRun<Paging = Paging, Access: Memory + Writable> + Send + 'static,
-{
-    fn segments(&self) -> impl Iterator<Item = (u64, usize)> {
-        self.iter().map(|segment| {
-            let page = segment.run().first().number() as u64;
-            (page * PAGE_SIZE as u64 + segment.offset() as u64, segment.len())
-        })
-    }
 }
 
 impl<R> PioMemory for Vec<Segment<R>>
@@ -88,13 +62,6 @@ impl PioMemory for Box<[u8; SECTOR]> {
     fn get(&mut self, _slot: Slot<'_, BioSrcIrq>, _at: usize, sector: &mut [u8; SECTOR]) {
         *sector = **self;
     }
-}
-
-/// How many sectors so many bytes are.
-pub(super) fn sectors(len: Option<usize>) -> Result<u16, Error> {
-    let len = len.ok_or(Error::Length)?;
-    let sectors = u16::try_from(len / SECTOR).ok().filter(|sectors| (1..=MAX_SECTORS).contains(sectors));
-    sectors.filter(|_| len.is_multiple_of(SECTOR)).ok_or(Error::Length)
 }
 
 /// Physical region descriptors, as the bus master reads them: each an address, and a length with a mark on the last.

@@ -5,10 +5,9 @@
 //! interrupts. What is found on the disk, or in other people's memory, is found later.
 //!
 //! A request owns its memory, and gives it back when the device has stopped: at the end of the transfer, at an error, or at the reset of a
-//! controller that took too long. Whoever does not wait for the end does not get it back earlier. Addresses that the device does not reach are
-//! refused, and it is for others to copy.
+//! controller that took too long. Addresses that the device does not reach are refused, and it is for others to copy.
 //!
-//! [`Pending`] is a request at the device, and its [`wait`](Pending::wait) is the way back to the memory, by value. The data phase of a
+//! What is at the device is a [`Pending`] of [`disk`](crate::disk). The data phase of a
 //! request without DMA runs in the interrupt handler, with the slots `BioSrcIrq` and `BioDstIrq` of its [`HardIrq`](crate::kmap::HardIrq):
 //! so it reaches any frame, and whoever it interrupts never has its slots.
 //!
@@ -26,22 +25,19 @@ mod ports;
 use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::fmt;
 use core::time::Duration;
 
 use pci_types::{Bar, CommandRegister};
 
-use self::channel::{Job, Work};
-pub use self::memory::{Descriptors, DmaMemory, PioMemory};
+use self::channel::Work;
+pub use self::memory::{Descriptors, PioMemory};
 use self::ports::{Command, Ports};
-pub use self::ports::{DeviceError, SECTOR, Status};
+pub use self::ports::{DeviceError, Status};
+use crate::disk::{DmaMemory, Error, Failure, Fault, Job, Pending, SECTOR, Stats, sectors};
 use crate::frames::{self, Zone};
 use crate::irq;
 use crate::kmap::MaySleep;
 use crate::pci::{self, ConfigurationSpace};
-
-/// As many sectors as a command can have.
-pub const MAX_SECTORS: u16 = 256;
 
 /// Behind the last number that a sector can have in a command.
 const SECTOR_END: u64 = 1 << 28;
@@ -58,9 +54,6 @@ const BUS_MASTER: u8 = 1 << 7;
 /// Where the addresses of the bus masters are, among the six of a device.
 const BUS_MASTER_BAR: u8 = 4;
 
-/// How long a request may take.
-const LIMIT: Duration = Duration::from_secs(3);
-
 const READ: u8 = 0x20;
 const WRITE: u8 = 0x30;
 const READ_DMA: u8 = 0xc8;
@@ -68,126 +61,11 @@ const WRITE_DMA: u8 = 0xca;
 const FLUSH_CACHE: u8 = 0xe7;
 const IDENTIFY: u8 = 0xec;
 
-/// Why a request did not do what it was for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// There is no such controller, or no disk.
-    NoDisk,
-    /// The disk has no DMA, or does not know sectors by their number.
-    Unsupported,
-    /// The memory is not a whole number of sectors, from 1 to [`MAX_SECTORS`].
-    Length,
-    /// A command has no room for the number of a sector.
-    SectorNumber,
-    /// The device does not reach all of the segment at this address.
-    OutOfReach(u64),
-    /// The address of a segment, this one, or its length is odd.
-    Unaligned(u64),
-    /// There is no room for so many segments.
-    TooManySegments,
-    /// The device says that it could not do it.
-    Device {
-        /// Its status.
-        status: Status,
-        /// What its error register says.
-        error: DeviceError,
-    },
-    /// The bus master could not access memory.
-    Bus,
-    /// The device did not want to move as much as the request has.
-    Short,
-    /// The device has not ended the request in time, and the controller was reset.
-    TimedOut,
-    /// The device takes no commands, not even after a reset.
-    Dead,
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NoDisk => f.write_str("there is no disk"),
-            Self::Unsupported => f.write_str("the disk has no DMA, or no numbers for sectors"),
-            Self::Length => write!(f, "the memory is not 1 to {MAX_SECTORS} sectors"),
-            Self::SectorNumber => f.write_str("the number of a sector is beyond 28 bits"),
-            Self::OutOfReach(address) => write!(f, "the device does not reach {address:#x}"),
-            Self::Unaligned(address) => write!(f, "the segment at {address:#x} is not of whole words"),
-            Self::TooManySegments => f.write_str("the memory is in too many pieces"),
-            Self::Device { status, error } => write!(f, "the device reports {error:?}, {status:?}"),
-            Self::Bus => f.write_str("the bus master could not access memory"),
-            Self::Short => f.write_str("the transfer ended short"),
-            Self::TimedOut => f.write_str("the request took too long"),
-            Self::Dead => f.write_str("the device takes no commands"),
-        }
-    }
-}
-
-impl core::error::Error for Error {}
-
-/// A request that failed, and its memory.
-#[derive(Debug)]
-pub struct Failure<M> {
-    /// Why.
-    pub error: Error,
-    /// What the request was given. After a read it may have been written in part.
-    pub memory: M,
-}
-
-/// What goes wrong on purpose: for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// The device does not ask for an interrupt.
-    NoInterrupt,
-    /// The device is asked for one sector less.
-    EndsShort,
-}
-
-/// What the driver has counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stats {
-    /// Interrupts of the device.
-    pub interrupts: u64,
-    /// Resets of the controller.
-    pub resets: u64,
-}
-
 /// A disk.
 #[derive(Clone, Debug)]
 pub struct Disk {
     sectors: u64,
     model: String,
-}
-
-/// A request that the device has, or had.
-#[must_use = "the memory comes back by `wait`"]
-pub struct Pending<M> {
-    job: Arc<Job<M>>,
-    number: u64,
-    deadline: Duration,
-}
-
-impl<M> Pending<M> {
-    /// Sleeps until the request has ended, and gives its memory. A request that takes too long is given up, and the controller reset.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Device`], [`Error::Bus`], [`Error::Short`] and [`Error::TimedOut`].
-    ///
-    /// # Panics
-    ///
-    /// If a context was forgotten, so that this thread must not sleep.
-    #[track_caller]
-    pub fn wait(self, task: &mut MaySleep<'_>) -> Result<M, Failure<M>> {
-        loop {
-            if let Some(result) = self.job.wait_to(task, self.deadline) {
-                let memory = self.job.take_memory();
-                return match result {
-                    Ok(()) => Ok(memory),
-                    Err(error) => Err(Failure { error, memory }),
-                };
-            }
-            channel::expire(task, self.number);
-        }
-    }
 }
 
 impl Disk {
@@ -255,6 +133,11 @@ impl Disk {
         channel::stats()
     }
 
+    /// How long a request may take, from the next one on.
+    pub fn set_limit(&self, limit: Duration) {
+        channel::set_limit(limit);
+    }
+
     /// Has something go wrong with the next request.
     pub fn break_next(&self, fault: Fault) {
         channel::set_fault(fault);
@@ -315,7 +198,7 @@ impl Disk {
         sector: u64,
         memory: M,
     ) -> Result<Pending<M>, Failure<M>> {
-        match memory::sectors(memory.size()) {
+        match sectors(memory.size()) {
             Ok(count) => self.pio(task, READ, sector, count, memory, |job| Work::Read { job, done: 0 }),
             Err(error) => Err(Failure { error, memory }),
         }
@@ -337,7 +220,7 @@ impl Disk {
         sector: u64,
         memory: M,
     ) -> Result<Pending<M>, Failure<M>> {
-        match memory::sectors(memory.size()) {
+        match sectors(memory.size()) {
             Ok(count) => self.pio(task, WRITE, sector, count, memory, |job| Work::Write { job, done: 0 }),
             Err(error) => Err(Failure { error, memory }),
         }
@@ -347,14 +230,14 @@ impl Disk {
     ///
     /// # Errors
     ///
-    /// [`Error::Device`], [`Error::TimedOut`] and [`Error::Dead`].
+    /// [`Error::Ide`], [`Error::TimedOut`] and [`Error::Dead`].
     ///
     /// # Panics
     ///
     /// As [`read_dma`](Self::read_dma).
     #[track_caller]
     pub fn flush(&self, task: &mut MaySleep<'_>) -> Result<(), Error> {
-        let job = Job::new(());
+        let job = Job::pio(());
         let command = Command { code: FLUSH_CACHE, sector: 0, sectors: 0 };
         let begun = begin(task, command, job, |job| Work::Nothing(job));
         begun.and_then(|pending| pending.wait(task)).map_err(|failure| failure.error)
@@ -372,7 +255,7 @@ impl Disk {
         let checked = Descriptors::of(&memory)
             .and_then(|descriptors| Ok((self.command(code, sector, descriptors.sectors())?, descriptors)));
         match checked {
-            Ok((command, descriptors)) => begin(task, command, Job::new(memory), |job| Work::Dma {
+            Ok((command, descriptors)) => begin(task, command, Job::dma(memory), |job| Work::Dma {
                 job,
                 descriptors: descriptors.into_words(),
                 to_memory,
@@ -392,7 +275,7 @@ impl Disk {
         work: impl FnOnce(Arc<Job<M>>) -> Work,
     ) -> Result<Pending<M>, Failure<M>> {
         match self.command(code, sector, count) {
-            Ok(command) => begin(task, command, Job::new(memory), work),
+            Ok(command) => begin(task, command, Job::pio(memory), work),
             Err(error) => Err(Failure { error, memory }),
         }
     }
@@ -410,8 +293,8 @@ fn begin<M>(
     job: Arc<Job<M>>,
     work: impl FnOnce(Arc<Job<M>>) -> Work,
 ) -> Result<Pending<M>, Failure<M>> {
-    match channel::submit(task, command, LIMIT, work(Arc::clone(&job))) {
-        Ok((number, deadline)) => Ok(Pending { job, number, deadline }),
+    match channel::submit(task, command, work(Arc::clone(&job))) {
+        Ok((number, deadline)) => Ok(Pending::new(job, number, deadline, channel::expire)),
         Err(error) => Err(Failure { error, memory: job.take_memory() }),
     }
 }

@@ -11,6 +11,8 @@
 use bitflags::bitflags;
 use x86::io::{inb, inw, outb, outl, outw};
 
+use crate::disk::SECTOR;
+
 /// Where a PC has the registers of the first channel, if the channel is not in native mode.
 const COMMAND_BLOCK: u16 = 0x1f0;
 const CONTROL: u16 = 0x3f6;
@@ -35,9 +37,6 @@ const TO_MEMORY: u8 = 1 << 3;
 
 /// How often a status is looked at before that takes too long: some milliseconds.
 const PATIENCE: u32 = 1 << 12;
-
-/// Bytes of a sector.
-pub const SECTOR: usize = 512;
 
 bitflags! {
     /// The status register of the device.

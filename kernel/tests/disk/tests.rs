@@ -1,22 +1,23 @@
 //! Does a disk have what was written to it, by DMA and without, and does a request that fails give everything back? Needs an empty disk,
 //! and memory above 4 GiB (6 GiB will do), or without PAE, above lowmem.
 
+#[path = "memory.rs"]
+mod memory;
+
 use alloc::vec;
 use alloc::vec::Vec;
-use core::num::NonZero;
 use core::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use core::time::Duration;
 
-use highmem::ops::{Segment, memcpy_from_run, memcpy_to_run};
-use highmem::page::ReadWrite;
-use highmem::{Page, PageRun, Pfn, kmap_atomic};
+use highmem::ops::{Segment, memcpy_to_run};
+use highmem::{Page, PageRun, kmap_atomic};
+use kernel::disk::{Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR};
 use kernel::frames::{self, Frame, Zone};
-use kernel::ide::{
-    Descriptors, DeviceError, Disk, DmaMemory, Error, Failure, Fault, MAX_SECTORS, Pending, SECTOR, Status,
-};
-use kernel::kmap::{self, HardIrq, Paging, Task};
+use kernel::ide::{Descriptors, DeviceError, Disk, Status};
+use kernel::kmap::{self, HardIrq, Task};
 use kernel::sync::IrqLock;
 use kernel::{harness, smp, thread, timer};
+use memory::{At, Memory, PAGE, Run, gather, pattern, segment};
 
 kernel::main!(disk_tests);
 
@@ -43,10 +44,12 @@ fn disk_tests(task: &mut Task<'_>) {
     )
 }
 
-const PAGE: usize = highmem::PAGE_SIZE;
-
 /// As much as a command can have, and a page.
 const LARGE: usize = MAX_SECTORS as usize * SECTOR / PAGE + 1;
+
+/// How long a request may take: usually, and where it is to take too long.
+const LONG: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_millis(200);
 
 /// How many frames are free, by zone.
 fn free() -> [usize; 3] {
@@ -58,59 +61,9 @@ fn balanced(task: &mut Task<'_>, test: fn(&mut Task<'_>, &Disk)) {
     let disk = Disk::open(task).expect("there is a disk: start this with one");
     let before = free();
     test(task, &disk);
+    disk.set_limit(LONG);
     assert_eq!(free(), before, "frames free, by zone");
     assert_eq!(kmap::slots().filter(|&(_, address)| kmap::entry(address) != 0).count(), 0, "slots in use");
-}
-
-/// Frames of the allocator that follow one another.
-#[derive(Debug)]
-struct Run(Vec<Frame>);
-
-// SAFETY: I5, I6: the frames are this value's, and `Run::new` has looked whether they follow one another.
-unsafe impl PageRun for Run {
-    type Paging = Paging;
-    type Access = ReadWrite;
-
-    fn first(&self) -> Pfn<Paging> {
-        self.0[0].pfn()
-    }
-
-    fn pages(&self) -> NonZero<usize> {
-        NonZero::new(self.0.len()).expect("a run has a page")
-    }
-}
-
-type Memory = Vec<Segment<Run>>;
-
-impl Run {
-    fn new(zone: Zone, pages: usize) -> Self {
-        let mut others = Vec::new();
-        loop {
-            let first = frames::alloc(zone)
-                .unwrap_or_else(|| panic!("no frames free in zone {zone}: start this with 6 GiB (--mem 6G)"));
-            let number = first.pfn().number();
-            let mut run = vec![first];
-            run.extend((1..pages).map_while(|next| frames::alloc_at(number + next)));
-            if run.len() == pages {
-                assert!(run.iter().enumerate().all(|(next, frame)| frame.pfn().number() == number + next));
-                return Self(run);
-            }
-            others.push(run);
-        }
-    }
-
-    /// With these bytes, and the rest of the last page as it is.
-    fn of(task: &mut Task<'_>, zone: Zone, bytes: &[u8]) -> Self {
-        let mut run = Self::new(zone, bytes.len().div_ceil(PAGE));
-        memcpy_to_run(task.atomic().slots().user0, &mut run, 0, bytes).expect("it has the length");
-        run
-    }
-
-    fn bytes(&self, task: &mut Task<'_>, offset: usize, len: usize) -> Vec<u8> {
-        let mut bytes = vec![0; len];
-        memcpy_from_run(&mut bytes, task.atomic().slots().user0, self, offset).expect("within the run");
-        bytes
-    }
 }
 
 /// Where the device reaches what the kernel has no address for.
@@ -119,25 +72,6 @@ const REACHED: Zone = Zone::High;
 /// Where it does not reach, if this mode has such frames.
 fn far() -> Zone {
     if Zone::Above4G.is_reachable() { Zone::Above4G } else { Zone::High }
-}
-
-/// Bytes that differ from their neighbours, from those a sector away, and from those with another seed.
-fn pattern(seed: u32, len: usize) -> Vec<u8> {
-    let byte = |at: usize| ((at as u32).wrapping_mul(0x9e37_79b1) ^ seed.wrapping_mul(0x85eb_ca6b)) >> 24;
-    (0..len).map(|at| (byte(at) ^ at as u32) as u8).collect()
-}
-
-fn segment(run: Run, offset: usize, len: usize) -> Memory {
-    vec![Segment::new(run, offset, len).expect("within the run")]
-}
-
-/// The pieces of some memory one after the other.
-fn gather(task: &mut Task<'_>, memory: &Memory) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for piece in memory {
-        bytes.extend(piece.run().bytes(task, piece.offset(), piece.len()));
-    }
-    bytes
 }
 
 /// The two ways between disk and memory.
@@ -395,17 +329,6 @@ fn threads_take_turns(task: &mut Task<'_>, disk: &Disk) {
     assert_eq!(disk.stats().resets, 0, "nobody had to wait too long, with {} CPUs", smp::count());
 }
 
-/// Addresses where a device is not to go: no device is told of them.
-#[derive(Debug)]
-struct At(Vec<(u64, usize)>);
-
-// SAFETY: not kept. A request with one of these lists has to be refused, and a test fails that finds that it was not.
-unsafe impl DmaMemory for At {
-    fn segments(&self) -> impl Iterator<Item = (u64, usize)> {
-        self.0.iter().copied()
-    }
-}
-
 /// QEMU does not mind a descriptor that goes over a multiple of 64 KiB. A PIIX3 does: it goes on where those 64 KiB begin.
 fn descriptors_keep_to_their_rules(_: &mut Task<'_>, _: &Disk) {
     const LAST: u32 = 1 << 31;
@@ -500,14 +423,14 @@ fn a_sector_past_the_end_is_an_error(task: &mut Task<'_>, disk: &Disk) {
     for (way, write) in ALL {
         for sector in [disk.sectors(), disk.sectors() + 1000] {
             let error = failure(task, disk, way, write, sector, &pattern(7, SECTOR));
-            let Error::Device { status, error } = error else { panic!("{way:?}: {error}") };
+            let Error::Ide { status, error } = error else { panic!("{way:?}: {error}") };
             assert!(status.contains(Status::ERROR) && !status.contains(Status::BUSY), "{way:?}: {status:?}");
             assert!(error.intersects(DeviceError::ABORTED | DeviceError::NO_SECTOR), "{way:?}: {error:?}");
             works(task, disk, 8);
         }
         let last = disk.sectors() - 1;
         let error = failure(task, disk, way, write, last, &pattern(7, 2 * SECTOR));
-        assert!(matches!(error, Error::Device { .. }), "{way:?}: {error}");
+        assert!(matches!(error, Error::Ide { .. }), "{way:?}: {error}");
         works(task, disk, 9);
     }
     assert_eq!(disk.stats().resets, 0);
@@ -525,10 +448,12 @@ fn a_transfer_that_ends_short_is_an_error(task: &mut Task<'_>, disk: &Disk) {
 fn a_lost_interrupt_ends_in_a_reset(task: &mut Task<'_>, disk: &Disk) {
     for (way, write) in ALL {
         let (before, start) = (disk.stats(), timer::uptime());
+        disk.set_limit(SHORT);
         disk.break_next(Fault::NoInterrupt);
         let error = failure(task, disk, way, write, 500, &pattern(12, 4 * SECTOR));
         assert_eq!(error, Error::TimedOut, "{way:?}");
-        assert!(timer::uptime() - start >= Duration::from_secs(1), "it was given up too early");
+        disk.set_limit(LONG);
+        assert!(timer::uptime() - start >= SHORT, "it was given up too early");
         assert_eq!(disk.stats().resets, before.resets + 1);
         works(task, disk, 13);
         assert_eq!(disk.stats().resets, before.resets + 1, "one reset is enough");
@@ -544,10 +469,12 @@ fn a_request_left_alone_keeps_its_memory(task: &mut Task<'_>, disk: &Disk) {
     assert_eq!(free(), before);
 
     // One that does not: it has its memory, until whoever wants the disk next has the controller reset.
+    disk.set_limit(SHORT);
     let resets = disk.stats().resets;
     disk.break_next(Fault::NoInterrupt);
     drop(disk.read_dma(task, 0, vec![Segment::whole(frame())]).expect("it begins"));
-    thread::sleep(task, Duration::from_millis(100));
+    disk.set_limit(LONG);
+    thread::sleep(task, SHORT / 2);
     let taken: usize = before.iter().sum::<usize>() - free().iter().sum::<usize>();
     assert_eq!((taken, disk.stats().resets), (1, resets));
     works(task, disk, 15);

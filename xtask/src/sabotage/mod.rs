@@ -146,10 +146,11 @@ impl<'a> Bench<'a> {
     fn guest(&self, program: &str, build: Build, machine: &Machine) -> Result<Results> {
         let programs = self.workspace.programs()?;
         let program = programs.find(program)?;
+        program.check(build.arch)?;
         let builder = Builder::quiet(&self.workspace, self.bare.toolchain, &self.place);
         let built = builder.build(&[program], build)?;
         let elf = built.get(&program.name).context("it does not compile")?;
-        let run = qemu::run(elf, &machine.clone().with_disk_of(program), |_| ())?;
+        let run = qemu::run(elf, &machine.clone().with_disk_of(program, build.arch), |_| ())?;
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,
             Outcome::Hang(_) => bail!("{}", run.outcome),

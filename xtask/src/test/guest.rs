@@ -76,7 +76,8 @@ impl Row {
 
     fn wants(&self, program: &Program) -> bool {
         let name = program.name.as_str();
-        (self.only.is_empty() || self.only.contains(&name)) && !self.except.contains(&name)
+        let is_named = (self.only.is_empty() || self.only.contains(&name)) && !self.except.contains(&name);
+        is_named && program.is_for(self.build.arch)
     }
 }
 
@@ -183,7 +184,7 @@ fn boot_all(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], matrix: &[R
             for program in wanted.iter().filter(|program| row.wants(program)) {
                 let label = row.label(program);
                 match built.get(&program.name) {
-                    Some(elf) => boot(ledger, &label, elf, &row.machine().with_disk_of(program))?,
+                    Some(elf) => boot(ledger, &label, elf, &row.machine().with_disk_of(program, build.arch))?,
                     None => ledger.fail(&format!("{label}: does not build")),
                 }
             }
@@ -227,10 +228,11 @@ pub fn cost(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
 }
 
 fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], build: Build) -> Result<()> {
-    let built = bare.builder().build(programs, build)?;
+    let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.is_for(build.arch)).collect();
+    let built = bare.builder().build(&programs, build)?;
     let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(build.arch) };
     for program in programs {
-        let machine = machine.clone().with_disk_of(program);
+        let machine = machine.clone().with_disk_of(program, build.arch);
         let name = &format!("{} [{}{}]", program.name, build.arch, build.window.remark());
         let Some(elf) = built.get(&program.name) else {
             ledger.fail(&format!("{name}: does not build"));

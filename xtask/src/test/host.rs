@@ -37,7 +37,7 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     for build in builds() {
         let mut cargo = bare.builder().cargo("clippy", build);
         cargo.arg("--lib");
-        for program in bare.programs.all() {
+        for program in bare.programs.all().into_iter().filter(|program| program.is_for(build.arch)) {
             cargo.args([program.kind.flag(), &program.name]);
             program.features.iter().for_each(|feature| {
                 cargo.args(["--features", feature]);

@@ -39,6 +39,10 @@ pub const FREE_BASE: usize = 0xFFFF_FFFF_C000_0000;
 /// Where `kmap` maps pages.
 pub(crate) const PKMAP_BASE: usize = 0xFFFF_FFFF_FE00_0000;
 
+/// Where [`virtio`](crate::virtio) has its registers, and what it calls memory: behind the direct map, in the part of the address space for
+/// which the top table has an entry already, as it may have to stay as it is.
+pub(crate) const VIRTIO_BASE: usize = DIRECT_MAP_BASE + (4 << 30);
+
 /// Where the registers of the CPU's own interrupt controller are mapped: below the window.
 pub const LAPIC_BASE: usize = 0xFFFF_FFFF_FF40_0000;
 
