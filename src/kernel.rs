@@ -335,7 +335,7 @@ pub unsafe trait BounceKernel: Kernel {
 /// The implementer ticks off:
 ///
 /// - [ ] [`is_memory`](Self::is_memory) says yes only for ordinary memory, which a walk may map and read.
-/// - [ ] [`PCIDS`](Self::PCIDS) is as CR4.PCIDE is.
+/// - [ ] [`PCIDS`](Self::PCIDS) is as CR4.PCIDE is, but where the kernel has no other PCID than 0.
 /// - [ ] When [`flush`](Self::flush) returns, each CPU that [`Scope::cpus`] names has forgotten the translations of these pages, and what it
 ///   remembers of the tables above them, or will before it can use them. With the one that is provided, this is a promise about
 ///   [`on_cpus`](Self::on_cpus): when it returns, each of these CPUs has run `work`, after the call and whole. One that has left the space

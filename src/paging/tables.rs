@@ -352,7 +352,8 @@ impl<M: Paging> Layout<M> {
             reserved |= if no_execute { 0 } else { NO_EXECUTE };
         }
         if self.is_loaded_with_cr3(level) {
-            reserved |= WRITABLE | USER | ACCESSED | DIRTY | LARGE | GLOBAL | NO_EXECUTE;
+            // Not the accessed bit: QEMU sets it here, too.
+            reserved |= WRITABLE | USER | DIRTY | LARGE | GLOBAL | NO_EXECUTE;
         }
         if is_page && level > self.largest.level() {
             reserved |= LARGE;

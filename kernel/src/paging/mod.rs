@@ -60,6 +60,9 @@ pub const TABLE_SPAN: usize = ENTRIES * PAGE_SIZE;
 /// Present.
 const PRESENT: u64 = 1 << 0;
 
+/// The processor has used the entry.
+const ACCESSED: u64 = 1 << 5;
+
 /// In a table that is not of the lowest level: a large page instead of a table.
 const LARGE: u64 = 1 << 7;
 
@@ -425,6 +428,59 @@ unsafe fn keep_translations() {
         let mut features = cr4() | Cr4::CR4_ENABLE_GLOBAL_PAGES;
         features.set(Cr4::CR4_ENABLE_PCID, cfg!(target_arch = "x86_64") && has_pcids);
         cr4_write(features);
+    }
+}
+
+/// The kernel's own top table, for address spaces to copy its entries: it is final from now on.
+pub(crate) fn final_root() -> u64 {
+    TOP_IS_FINAL.store(true, Ordering::SeqCst);
+    POOL[0].physical()
+}
+
+/// The kernel's own top table, as this CPU has it.
+pub(crate) fn kernel_root() -> u64 {
+    POOL[if CPUS_DIFFER { cpu::number() } else { 0 }].physical()
+}
+
+/// Whether each CPU has a top table of its own, with its own window.
+pub(crate) const CPUS_DIFFER: bool = COPIES > 1;
+
+/// Where each CPU has its own window, an address space has its top table once, and each CPU a copy with its own part of the kernel.
+pub(crate) struct LiveRoots([Table; COPIES]);
+
+impl LiveRoots {
+    pub const fn new() -> Self {
+        Self([const { Table::new() }; _])
+    }
+
+    /// Has the copy of this CPU say what the top table at `root`, in lowmem, says of user space; says whether it has said something else.
+    ///
+    /// # Safety
+    ///
+    /// Only this CPU uses its copy. It stays on it.
+    pub unsafe fn refresh(&self, root: u64) -> bool {
+        let mut changes = false;
+        let cpu = if CPUS_DIFFER { cpu::number() } else { 0 };
+        let (own, users) = (&self.0[cpu], index(DIRECT_MAP_BASE, levels()));
+        for index in 0..ENTRIES {
+            let new = if index < users { entry(root, index) } else { POOL[cpu].get(index) };
+            if (own.get(index) ^ new) & !ACCESSED != 0 {
+                changes = true;
+                let at = own.0.get().cast::<Raw>().wrapping_add(index);
+                // SAFETY: an entry of the copy, which this CPU has for itself: nobody else writes it, and no table that it leads to is freed
+                // before this CPU has flushed it.
+                unsafe {
+                    mode::clear(at);
+                    mode::write(at, new);
+                }
+            }
+        }
+        changes
+    }
+
+    /// Where the copy of this CPU is.
+    pub fn physical(&self) -> u64 {
+        self.0[if CPUS_DIFFER { cpu::number() } else { 0 }].physical()
     }
 }
 
