@@ -59,7 +59,8 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 // interrupts are kept out as their modules say, and both count. No count begins again at zero: that of preemption stops the machine, and
 // the others stay at their end. What another CPU or thread runs borrows nothing
 // (`ipi::call_on_others`, `thread::spawn`, `smp::run_on_all`), or takes `&mut Task` (`ipi::call_on_others_with`).
-// Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
+// Lowmem: the direct map covers all of it, for good, and the window is elsewhere. Or there is none when the first thread runs, and no frame has
+// an address.
 unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
     type KmTypes = linux::Set;
@@ -140,7 +141,7 @@ unsafe impl Kernel for ExampleKernel {
     #[inline]
     fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
         const LOWMEM_FRAMES: usize = paging::LOWMEM_LIMIT / PAGE_SIZE;
-        if pfn.number() >= LOWMEM_FRAMES {
+        if !paging::HAS_DIRECT_MAP || pfn.number() >= LOWMEM_FRAMES {
             return None;
         }
         NonNull::new(core::ptr::with_exposed_provenance_mut(DIRECT_MAP_BASE + pfn.number() * PAGE_SIZE))
