@@ -30,6 +30,7 @@ in_each_mode!(
     addresses_and_frames_that_cannot_be_are_errors,
     bits_of_the_processor_are_not_lost_at_any_step,
     a_bit_is_cleared_by_one_cpu,
+    page_walkers_see_whole_changes_at_any_step,
     a_walk_maps_each_level_once,
     a_range_maps_each_table_once,
     tables_are_freed_behind_the_flush,
@@ -73,6 +74,8 @@ impl<P: Paging> TableSource for Stock<'_, P> {
         self.left = self.left.checked_sub(1)?;
         let frame = self.machine.alloc(Zone::High).share();
         let pfn = frame.pfn();
+        // As somebody left it: full of entries that are present.
+        self.machine.poke(pfn, 0, &[0xdd; PAGE_SIZE]);
         self.out.insert(pfn.number(), frame);
         // SAFETY: I5: the frame stays in `out` until it is given back.
         Some(unsafe { SharedFrame::from_pfn(pfn) })
@@ -538,7 +541,13 @@ fn run_step<P: Paging>(
             for &(page, count) in &changed {
                 assert!(is_covered(page) && is_covered(page + count - 1), "page {page:#x} is not flushed: {scope:x?}");
             }
-            let loads_cr3 = !P::LONG_MODE && P::PAE && matches!(op, Op::Map { .. }) && scope.is_whole();
+            // The four top-level entries of PAE are loaded with CR3.
+            let tops = |reference: &Reference| {
+                let pages = reference.map.keys();
+                pages.map(|page| page / reference.pages(levels)).collect::<BTreeSet<_>>()
+            };
+            let loads_cr3 = !P::LONG_MODE && P::PAE && tops(&before) != tops(&after);
+            assert_eq!(scope.is_whole(), loads_cr3, "{op:x?}");
             assert_eq!(scope.is_nothing(), changed.is_empty() && !loads_cr3, "{op:x?}: {scope:x?}");
             assert_eq!(
                 bench.stock.out.len(),
@@ -905,6 +914,65 @@ fn bits_of_the_processor_are_not_lost_at_any_step<P: Paging>() {
             bench.check();
         }
     });
+}
+
+fn page_walkers_see_whole_changes_at_any_step<P: Paging>() {
+    let machine = machine::<P>();
+    let cpu = machine.cpu(0);
+    for layout in layouts::<P>() {
+        cpu.task(|task| {
+            let mut bench = Bench::new(&machine, layout, task);
+            let entries = P::ENTRIES_PER_TABLE as u64;
+            bench.map(task, 2 * entries, 2, 0, Flags::WRITABLE);
+            let walker = bench.walker();
+            let last = everything(layout).count as u64 - 1;
+            // What each page of 4 KiB is translated to, however large the entry is.
+            let frames = || {
+                let (map, _) = walker.all();
+                let parts = |(page, (level, frame, flags)): (u64, (usize, u64, Flags))| {
+                    (0..entries.pow(level as u32 - 1)).map(move |part| (page + part, (frame + part, flags)))
+                };
+                map.into_iter().flat_map(parts).collect::<BTreeMap<_, _>>()
+            };
+            let without = frames();
+            let mut with = without.clone();
+            with.insert(last, (5, Flags::READ));
+
+            for at_step in 0.. {
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                // SAFETY: nobody uses the address space.
+                let map = |edit: &mut Edit<'_, '_, '_, P>| unsafe { edit.map(at(last), pfn(5), size(1), Flags::READ) };
+                cpu.interrupt_at(at_step, |_| seen = frames(), || flush = Some(bench.edit(task, map).0.unwrap()));
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without || seen == with, "map, step {at_step}");
+                let is_done = seen == with;
+
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                let pages = Pages::one(at(last));
+                cpu.interrupt_at(at_step, |_| seen = frames(), || flush = Some(bench.unmap(task, pages).1));
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without || seen == with, "unmap, step {at_step}");
+
+                if is_done && seen == without {
+                    break;
+                }
+            }
+            for at_step in (0..200).step_by(3) {
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                let pages = Pages::new(at(2 * entries + 7), 2);
+                cpu.interrupt_at(
+                    at_step,
+                    |_| seen = frames(),
+                    || flush = Some(bench.edit(task, |edit| edit.split(pages)).0.unwrap()),
+                );
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without, "split, step {at_step}");
+                let (_, flush, _) = bench.unmap(task, Pages::new(at(2 * entries), entries as usize));
+                bench.flush(task, flush);
+                bench.map(task, 2 * entries, 2, 0, Flags::WRITABLE);
+            }
+        });
+    }
 }
 
 fn a_bit_is_cleared_by_one_cpu<P: Paging>() {
