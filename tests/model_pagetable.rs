@@ -196,6 +196,7 @@ const DIRTY: u64 = 1 << 6;
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Map { page: u64, level: usize, frame: u64, flags: u8 },
+    MapPages { page: u64, count: u64, frame: u64, flags: u8 },
     Unmap { page: u64, count: u64 },
     Protect { page: u64, count: u64, flags: u8 },
     Restrict { page: u64, count: u64, flags: u8 },
@@ -247,6 +248,10 @@ impl Step {
         let most = 3 * entries * entries + 3;
         let count = lengths[usize::from(self.length)].min(if layout.levels() > 2 { most } else { 32 * entries });
         match self.kind {
+            0 if self.flags & 32 != 0 => {
+                let count = count.min(entries + 1);
+                Op::MapPages { page, count, frame: u64::from(self.frame), flags: self.flags }
+            }
             0..4 => {
                 let level = self.level.min(layout.largest() as usize + 1);
                 let pages = entries.pow(level as u32 - 1);
@@ -458,6 +463,32 @@ fn run_step<P: Paging>(
                 Some(result.unwrap())
             }
         }
+        Op::MapPages { page, count, frame, flags } => {
+            let range = page..page + count;
+            let flags = flags_of::<P>(flags);
+            after.map.extend((0..count).map(|number| (page + number, (1, frame + 3 * number, flags))));
+            let needed = after.tables().saturating_sub(before.tables());
+            let frames: Vec<Pfn<P>> = (0..count).map(|number| pfn(frame + 3 * number)).collect();
+            // SAFETY: nobody uses the address space.
+            let (result, mappings) = bench.edit(task, |edit| unsafe { edit.map_pages(at(page), &frames, flags) });
+            if page % before.entries + count > before.entries {
+                after = before.clone();
+                assert!(matches!(result, Err(Error::AcrossTables { .. })), "{result:?}");
+                None
+            } else if let Some(&other) = before.overlapping(&range).first() {
+                after = before.clone();
+                let size = size(before.map[&other].0);
+                assert_eq!(result.unwrap_err(), Error::AlreadyMapped { address: at(other), size });
+                None
+            } else if needed > left {
+                after = before.clone();
+                assert!(matches!(result, Err(Error::NoFrame)), "{result:?}");
+                None
+            } else {
+                assert_eq!(mappings, if count == 0 { 0 } else { levels }, "one for each level");
+                Some(result.unwrap())
+            }
+        }
         Op::Unmap { page, count }
         | Op::Protect { page, count, .. }
         | Op::Restrict { page, count, .. }
@@ -562,6 +593,7 @@ fn run_step<P: Paging>(
     // What is translated is what the reference has.
     let page = match op {
         Op::Map { page, .. }
+        | Op::MapPages { page, .. }
         | Op::Unmap { page, .. }
         | Op::Protect { page, .. }
         | Op::Restrict { page, .. }

@@ -294,6 +294,7 @@ fn errors_say_where() {
         (Error::AlreadyMapped { address: 0, size: PageSize::Large }, "a page of size Large is mapped at 0x0"),
         (Error::TableInTheWay { address: 0 }, "there is a table for smaller pages at 0x0"),
         (Error::NotMapped { address: 0x1000 }, "no page is mapped at 0x1000"),
+        (Error::AcrossTables { address: 0x1000 }, "pages from address 0x1000 on are not all of one page table"),
         (Error::NoFrame, "there is no frame for a table"),
         (
             corrupt.into(),
