@@ -714,6 +714,24 @@ fn what_is_corrupt_is_an_error_and_stays<P: Paging>() {
                     walker.set_entry(table, 0, good);
                 }
             }
+            // Nothing is split, either, if something behind it is corrupt.
+            bench.map(task, 4 * entries, 2, 0, Flags::WRITABLE);
+            bench.map(task, 5 * entries, 1, 5, Flags::WRITABLE);
+            let walker = bench.walker();
+            let (mut table, mut level) = (walker.root, layout.levels());
+            while level > 2 {
+                table = Walker::<P>::frame(walker.entry(table, Walker::<P>::index(level, 0)));
+                level -= 1;
+            }
+            let good = walker.entry(table, 5);
+            walker.set_entry(table, 5, 0x4000 << 12 | 7);
+            let before = walker.bytes(&bench.stock.out);
+            let range = pages(&(4 * entries + 1..5 * entries + 1));
+            let (refused, _) = bench.edit(task, |edit| edit.unmap(range, |_| panic!("something is gone")));
+            assert!(matches!(refused, Err(Error::Corrupt(Corrupt { level: 2, .. }))));
+            assert_eq!(walker.bytes(&bench.stock.out), before);
+            walker.set_entry(table, 5, good);
+
             // What is corrupt in a page table can be removed.
             let walker = bench.walker();
             let (table, index, _) = walker.find(0);
@@ -1253,6 +1271,19 @@ fn entries_are_used_one_by_one<P: Paging>() {
         flushes.into_iter().for_each(|flush| bench.flush(task, flush));
         assert_eq!(walker.all().0.len(), 2);
         bench.check();
+
+        // What the levels above do not allow, no entry below does.
+        let (mut table, mut level) = (walker.root, bench.space.layout().levels());
+        while level > 2 {
+            table = Walker::<P>::frame(walker.entry(table, Walker::<P>::index(level, 0)));
+            level -= 1;
+        }
+        walker.set_entry(table, 0, walker.entry(table, 0) & !0b10);
+        let (found, _) = bench.edit(task, |edit| edit.translate(PAGE_SIZE).unwrap().unwrap());
+        assert_eq!((found.pfn, found.flags), (pfn(9), Flags::READ));
+        let mut atomic = task.atomic();
+        let entry = bench.space.entry(atomic.slots().pte0, PAGE_SIZE).unwrap();
+        assert_eq!(entry.leaf().unwrap().unwrap().flags, Flags::WRITABLE, "the entry itself");
     });
 }
 

@@ -61,6 +61,8 @@
 mod edit;
 mod entry;
 mod flush;
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+mod mapper;
 mod space;
 mod table;
 mod walk;
@@ -74,6 +76,8 @@ use crate::paging::{Layout, PAGE_SIZE, PageSize, Paging, Wrong};
 pub use edit::Editor;
 pub use entry::{Entry, EntryMut, Leaf, Pte};
 pub use flush::{Cpus, MustFlush, Scope};
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+pub use mapper::WindowMapper;
 pub use space::{AddressSpace, RejectedRoot};
 
 /// Pages that follow one another in an address space.
