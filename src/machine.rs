@@ -268,6 +268,8 @@ pub(crate) mod recorder {
         FlushAll,
         /// What the kernel does behind `invlpg`, where translations are tagged.
         OtherSpaces(usize),
+        /// A frame that was a table goes back to where it came from.
+        GivenBack(usize),
     }
 
     std::thread_local! {

@@ -30,6 +30,7 @@ in_each_mode!(
     addresses_and_frames_that_cannot_be_are_errors,
     bits_of_the_processor_are_not_lost_at_any_step,
     a_bit_is_cleared_by_one_cpu,
+    page_walkers_see_whole_changes_at_any_step,
     a_walk_maps_each_level_once,
     a_range_maps_each_table_once,
     tables_are_freed_behind_the_flush,
@@ -73,6 +74,8 @@ impl<P: Paging> TableSource for Stock<'_, P> {
         self.left = self.left.checked_sub(1)?;
         let frame = self.machine.alloc(Zone::High).share();
         let pfn = frame.pfn();
+        // As somebody left it: full of entries that are present.
+        self.machine.poke(pfn, 0, &[0xdd; PAGE_SIZE]);
         self.out.insert(pfn.number(), frame);
         // SAFETY: I5: the frame stays in `out` until it is given back.
         Some(unsafe { SharedFrame::from_pfn(pfn) })
@@ -193,6 +196,7 @@ const DIRTY: u64 = 1 << 6;
 #[derive(Clone, Copy, Debug)]
 enum Op {
     Map { page: u64, level: usize, frame: u64, flags: u8 },
+    MapPages { page: u64, count: u64, frame: u64, flags: u8 },
     Unmap { page: u64, count: u64 },
     Protect { page: u64, count: u64, flags: u8 },
     Restrict { page: u64, count: u64, flags: u8 },
@@ -244,6 +248,10 @@ impl Step {
         let most = 3 * entries * entries + 3;
         let count = lengths[usize::from(self.length)].min(if layout.levels() > 2 { most } else { 32 * entries });
         match self.kind {
+            0 if self.flags & 32 != 0 => {
+                let count = count.min(entries + 1);
+                Op::MapPages { page, count, frame: u64::from(self.frame), flags: self.flags }
+            }
             0..4 => {
                 let level = self.level.min(layout.largest() as usize + 1);
                 let pages = entries.pow(level as u32 - 1);
@@ -455,6 +463,32 @@ fn run_step<P: Paging>(
                 Some(result.unwrap())
             }
         }
+        Op::MapPages { page, count, frame, flags } => {
+            let range = page..page + count;
+            let flags = flags_of::<P>(flags);
+            after.map.extend((0..count).map(|number| (page + number, (1, frame + 3 * number, flags))));
+            let needed = after.tables().saturating_sub(before.tables());
+            let frames: Vec<Pfn<P>> = (0..count).map(|number| pfn(frame + 3 * number)).collect();
+            // SAFETY: nobody uses the address space.
+            let (result, mappings) = bench.edit(task, |edit| unsafe { edit.map_pages(at(page), &frames, flags) });
+            if page % before.entries + count > before.entries {
+                after = before.clone();
+                assert!(matches!(result, Err(Error::AcrossTables { .. })), "{result:?}");
+                None
+            } else if let Some(&other) = before.overlapping(&range).first() {
+                after = before.clone();
+                let size = size(before.map[&other].0);
+                assert_eq!(result.unwrap_err(), Error::AlreadyMapped { address: at(other), size });
+                None
+            } else if needed > left {
+                after = before.clone();
+                assert!(matches!(result, Err(Error::NoFrame)), "{result:?}");
+                None
+            } else {
+                assert_eq!(mappings, if count == 0 { 0 } else { levels }, "one for each level");
+                Some(result.unwrap())
+            }
+        }
         Op::Unmap { page, count }
         | Op::Protect { page, count, .. }
         | Op::Restrict { page, count, .. }
@@ -538,7 +572,13 @@ fn run_step<P: Paging>(
             for &(page, count) in &changed {
                 assert!(is_covered(page) && is_covered(page + count - 1), "page {page:#x} is not flushed: {scope:x?}");
             }
-            let loads_cr3 = !P::LONG_MODE && P::PAE && matches!(op, Op::Map { .. }) && scope.is_whole();
+            // The four top-level entries of PAE are loaded with CR3.
+            let tops = |reference: &Reference| {
+                let pages = reference.map.keys();
+                pages.map(|page| page / reference.pages(levels)).collect::<BTreeSet<_>>()
+            };
+            let loads_cr3 = !P::LONG_MODE && P::PAE && tops(&before) != tops(&after);
+            assert_eq!(scope.is_whole(), loads_cr3, "{op:x?}");
             assert_eq!(scope.is_nothing(), changed.is_empty() && !loads_cr3, "{op:x?}: {scope:x?}");
             assert_eq!(
                 bench.stock.out.len(),
@@ -553,6 +593,7 @@ fn run_step<P: Paging>(
     // What is translated is what the reference has.
     let page = match op {
         Op::Map { page, .. }
+        | Op::MapPages { page, .. }
         | Op::Unmap { page, .. }
         | Op::Protect { page, .. }
         | Op::Restrict { page, .. }
@@ -673,6 +714,24 @@ fn what_is_corrupt_is_an_error_and_stays<P: Paging>() {
                     walker.set_entry(table, 0, good);
                 }
             }
+            // Nothing is split, either, if something behind it is corrupt.
+            bench.map(task, 4 * entries, 2, 0, Flags::WRITABLE);
+            bench.map(task, 5 * entries, 1, 5, Flags::WRITABLE);
+            let walker = bench.walker();
+            let (mut table, mut level) = (walker.root, layout.levels());
+            while level > 2 {
+                table = Walker::<P>::frame(walker.entry(table, Walker::<P>::index(level, 0)));
+                level -= 1;
+            }
+            let good = walker.entry(table, 5);
+            walker.set_entry(table, 5, 0x4000 << 12 | 7);
+            let before = walker.bytes(&bench.stock.out);
+            let range = pages(&(4 * entries + 1..5 * entries + 1));
+            let (refused, _) = bench.edit(task, |edit| edit.unmap(range, |_| panic!("something is gone")));
+            assert!(matches!(refused, Err(Error::Corrupt(Corrupt { level: 2, .. }))));
+            assert_eq!(walker.bytes(&bench.stock.out), before);
+            walker.set_entry(table, 5, good);
+
             // What is corrupt in a page table can be removed.
             let walker = bench.walker();
             let (table, index, _) = walker.find(0);
@@ -905,6 +964,65 @@ fn bits_of_the_processor_are_not_lost_at_any_step<P: Paging>() {
             bench.check();
         }
     });
+}
+
+fn page_walkers_see_whole_changes_at_any_step<P: Paging>() {
+    let machine = machine::<P>();
+    let cpu = machine.cpu(0);
+    for layout in layouts::<P>() {
+        cpu.task(|task| {
+            let mut bench = Bench::new(&machine, layout, task);
+            let entries = P::ENTRIES_PER_TABLE as u64;
+            bench.map(task, 2 * entries, 2, 0, Flags::WRITABLE);
+            let walker = bench.walker();
+            let last = everything(layout).count as u64 - 1;
+            // What each page of 4 KiB is translated to, however large the entry is.
+            let frames = || {
+                let (map, _) = walker.all();
+                let parts = |(page, (level, frame, flags)): (u64, (usize, u64, Flags))| {
+                    (0..entries.pow(level as u32 - 1)).map(move |part| (page + part, (frame + part, flags)))
+                };
+                map.into_iter().flat_map(parts).collect::<BTreeMap<_, _>>()
+            };
+            let without = frames();
+            let mut with = without.clone();
+            with.insert(last, (5, Flags::READ));
+
+            for at_step in 0.. {
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                // SAFETY: nobody uses the address space.
+                let map = |edit: &mut Edit<'_, '_, '_, P>| unsafe { edit.map(at(last), pfn(5), size(1), Flags::READ) };
+                cpu.interrupt_at(at_step, |_| seen = frames(), || flush = Some(bench.edit(task, map).0.unwrap()));
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without || seen == with, "map, step {at_step}");
+                let is_done = seen == with;
+
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                let pages = Pages::one(at(last));
+                cpu.interrupt_at(at_step, |_| seen = frames(), || flush = Some(bench.unmap(task, pages).1));
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without || seen == with, "unmap, step {at_step}");
+
+                if is_done && seen == without {
+                    break;
+                }
+            }
+            for at_step in (0..200).step_by(3) {
+                let (mut seen, mut flush) = (BTreeMap::new(), None);
+                let pages = Pages::new(at(2 * entries + 7), 2);
+                cpu.interrupt_at(
+                    at_step,
+                    |_| seen = frames(),
+                    || flush = Some(bench.edit(task, |edit| edit.split(pages)).0.unwrap()),
+                );
+                bench.flush(task, flush.unwrap());
+                assert!(seen == without, "split, step {at_step}");
+                let (_, flush, _) = bench.unmap(task, Pages::new(at(2 * entries), entries as usize));
+                bench.flush(task, flush);
+                bench.map(task, 2 * entries, 2, 0, Flags::WRITABLE);
+            }
+        });
+    }
 }
 
 fn a_bit_is_cleared_by_one_cpu<P: Paging>() {
@@ -1153,6 +1271,19 @@ fn entries_are_used_one_by_one<P: Paging>() {
         flushes.into_iter().for_each(|flush| bench.flush(task, flush));
         assert_eq!(walker.all().0.len(), 2);
         bench.check();
+
+        // What the levels above do not allow, no entry below does.
+        let (mut table, mut level) = (walker.root, bench.space.layout().levels());
+        while level > 2 {
+            table = Walker::<P>::frame(walker.entry(table, Walker::<P>::index(level, 0)));
+            level -= 1;
+        }
+        walker.set_entry(table, 0, walker.entry(table, 0) & !0b10);
+        let (found, _) = bench.edit(task, |edit| edit.translate(PAGE_SIZE).unwrap().unwrap());
+        assert_eq!((found.pfn, found.flags), (pfn(9), Flags::READ));
+        let mut atomic = task.atomic();
+        let entry = bench.space.entry(atomic.slots().pte0, PAGE_SIZE).unwrap();
+        assert_eq!(entry.leaf().unwrap().unwrap().flags, Flags::WRITABLE, "the entry itself");
     });
 }
 

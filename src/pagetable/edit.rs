@@ -94,37 +94,91 @@ where
         size: PageSize,
         flags: Flags,
     ) -> Result<MustFlush<K, F>, Error> {
-        type Of<K> = Layout<<K as Kernel>::Paging>;
-        let layout = self.space.layout;
-        check_frame(layout, pfn, size)?;
+        check_frame(self.space.layout, pfn, size)?;
         let count = size.pages::<K::Paging>();
         if !address.is_multiple_of(count * PAGE_SIZE) {
             return Err(Error::Misaligned { address, align: count * PAGE_SIZE });
         }
         let page = self.space.pages_of(Pages { start: address, count })?.start;
+        self.fill(page, &[pfn], size, flags)
+    }
 
+    /// Maps these frames at `address` and what follows, all of which was empty: as [`map`](Self::map) does one after the other, but each table
+    /// is mapped once. They are pages of one page table: 512 from a multiple of 2 MiB on, without PAE 1024 from a multiple of 4 MiB on. Linux:
+    /// `set_ptes()`.
+    ///
+    /// # Errors
+    /// As [`map`](Self::map), and [`Error::AcrossTables`] when they are not.
+    ///
+    /// # Safety
+    /// As [`map`](Self::map).
+    #[track_caller]
+    pub unsafe fn map_pages(
+        &mut self,
+        address: usize,
+        frames: &[Pfn<K::Paging>],
+        flags: Flags,
+    ) -> Result<MustFlush<K, F>, Error> {
+        let size = PageSize::Small;
+        frames.iter().try_for_each(|&pfn| check_frame(self.space.layout, pfn, size))?;
+        let pages = self.space.pages_of(Pages { start: address, count: frames.len() })?;
+        if Layout::<K::Paging>::index(1, pages.start) + frames.len() > K::Paging::ENTRIES_PER_TABLE {
+            return Err(Error::AcrossTables { address });
+        }
+        if frames.is_empty() {
+            return Ok(MustFlush::nothing());
+        }
+        self.fill(pages.start, frames, size, flags)
+    }
+
+    /// Fills entries of one table, from that of `page` on, which are empty.
+    #[track_caller]
+    fn fill(
+        &mut self,
+        page: u64,
+        frames: &[Pfn<K::Paging>],
+        size: PageSize,
+        flags: Flags,
+    ) -> Result<MustFlush<K, F>, Error> {
+        type Of<K> = Layout<<K as Kernel>::Paging>;
+        let layout = self.space.layout;
         let Found { table, place, .. } = self.space.find(self.slot.reborrow(), page, size.level())?;
         let index = Of::<K>::index(place.level, page);
-        match place.content::<K>(table.load(index))? {
-            Content::Page(..) => {
-                return Err(Error::AlreadyMapped { address: place.address(), size: PageSize::of_level(place.level) });
+        // Each of them if they are here; or the one that leads on to them.
+        let looked_at = if place.level == size.level() { frames.len() } else { 1 };
+        let pages = (0..looked_at as u64).map(|number| page + number * size.pages::<K::Paging>() as u64);
+        for (index, page) in (index..).zip(pages) {
+            let place = self.space.place(place.level, page);
+            match place.content::<K>(table.load(index))? {
+                Content::Page(..) => {
+                    let size = PageSize::of_level(place.level);
+                    return Err(Error::AlreadyMapped { address: place.address(), size });
+                }
+                Content::Table(..) => return Err(Error::TableInTheWay { address: place.address() }),
+                Content::Nothing => {}
             }
-            Content::Table(..) => return Err(Error::TableInTheWay { address }),
-            Content::Nothing => {}
         }
 
-        let mut entry = layout.entry(size, pfn, flags, K::no_execute());
+        let entries = frames.iter().map(|&pfn| layout.entry(size, pfn, flags, K::no_execute()));
         let mut taken = Taken::take(self.source, place.level - size.level())?;
-        // From below: each has the entry that leads on, before anything leads to it.
+        // From below: each has the entries that lead on, before anything leads to it.
+        let mut below = None;
         for level in size.level()..place.level {
             let Some(pfn) = taken.link() else { unreachable!("there are as many as levels") };
             let new = Table::<K, T>::map(self.second_slot.reborrow(), pfn);
             new.clear();
-            new.write(Of::<K>::index(level, page), entry);
-            entry = layout.table(level + 1, pfn);
+            let index = Of::<K>::index(level, page);
+            match below {
+                None => (index..).zip(entries.clone()).for_each(|(index, entry)| new.write(index, entry)),
+                Some(below) => new.write(index, layout.table(level, below)),
+            }
+            below = Some(pfn);
         }
         // What was stored to them comes first, for page walkers as well (SDM vol. 3, 10.2.2).
-        table.replace(index, entry);
+        match below {
+            None => (index..).zip(entries).for_each(|(index, entry)| table.replace(index, entry)),
+            Some(below) => table.replace(index, layout.table(place.level, below)),
+        }
 
         let mut flush = MustFlush::nothing();
         if layout.is_loaded_with_cr3(place.level) {

@@ -48,7 +48,7 @@
 //!
 //! # Cost
 //!
-//! In mappings of tables: a walk has one for each level, and so has filling an entry, with those of the tables that it needs anew. A range has
+//! In mappings of tables: a walk has one for each level, and so has filling entries of one table, with those of the tables that they need anew. A range has
 //! one for each table, and where it is longer than what 512 page tables cover (1024 without PAE), the tables above those one more, to see that
 //! they are in order before anything is changed, or to take out what became empty. Giving a table back has one.
 //!
@@ -61,6 +61,8 @@
 mod edit;
 mod entry;
 mod flush;
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+mod mapper;
 mod space;
 mod table;
 mod walk;
@@ -74,6 +76,8 @@ use crate::paging::{Layout, PAGE_SIZE, PageSize, Paging, Wrong};
 pub use edit::Editor;
 pub use entry::{Entry, EntryMut, Leaf, Pte};
 pub use flush::{Cpus, MustFlush, Scope};
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+pub use mapper::WindowMapper;
 pub use space::{AddressSpace, RejectedRoot};
 
 /// Pages that follow one another in an address space.
@@ -209,6 +213,11 @@ pub enum Error {
         /// The address for which there is a table.
         address: usize,
     },
+    /// Pages that are to be mapped together are not all of one page table.
+    AcrossTables {
+        /// The address of the first.
+        address: usize,
+    },
     /// There is no page.
     NotMapped {
         /// The address.
@@ -261,6 +270,9 @@ impl fmt::Display for Error {
             Self::OutOfReach { pfn } => write!(f, "the processor does not reach pfn {pfn:#x}"),
             Self::AlreadyMapped { address, size } => write!(f, "a page of size {size:?} is mapped at {address:#x}"),
             Self::TableInTheWay { address } => write!(f, "there is a table for smaller pages at {address:#x}"),
+            Self::AcrossTables { address } => {
+                write!(f, "pages from address {address:#x} on are not all of one page table")
+            }
             Self::NotMapped { address } => write!(f, "no page is mapped at {address:#x}"),
             Self::NoFrame => f.write_str("there is no frame for a table"),
             Self::Corrupt(corrupt) => corrupt.fmt(f),

@@ -1,12 +1,13 @@
 //! Unit tests of the parts: the bits of entries, addresses, and how scopes grow.
 
 use super::flush::{Cpus, Scope};
-use super::{Error, Pages, numbers};
-use crate::Pfn;
+use super::{AddressSpace, Error, MustFlush, Pages, TableFrame, TableSource, numbers};
+use crate::machine::recorder::{Event, Recorder};
 use crate::paging::{
     Content, Flags, Layout, LayoutError, MemoryType, NonPae, PAGE_SIZE, Pae, PageSize, Paging, Pat, Wrong,
 };
-use crate::test_kernel::TestKernel;
+use crate::test_kernel::{REPORTS, TestKernel, calls};
+use crate::{Frame, Pfn, Task};
 use std::string::ToString;
 use std::vec::Vec;
 
@@ -160,4 +161,147 @@ fn the_last_pages_of_all_are_neighbours() {
     scope.add(cpus, Pages::one(0));
     let ranges: Vec<_> = scope.ranges().collect();
     assert_eq!(ranges, [Pages::new(last - PAGE_SIZE, 2), Pages::one(0)]);
+}
+
+/// The frames of the test kernel's lowmem, as tables.
+struct Tables(Vec<Frame<Pae>>);
+
+impl TableSource for Tables {
+    type Frame = Frame<Pae>;
+
+    fn take(&mut self) -> Option<Frame<Pae>> {
+        self.0.pop()
+    }
+
+    fn give_back(&mut self, frame: Frame<Pae>) {
+        Recorder::note(Event::GivenBack(crate::Page::pfn(&frame).number()));
+        self.0.push(frame);
+    }
+}
+
+/// Runs `f` with a space in which there are pages at 0x1000, global, and at 0x2000, and with what it unmaps of it.
+fn with_unmapped(pages: &[Pages], f: impl FnOnce(&mut Task<'_, K>, Vec<MustFlush<K, Frame<Pae>>>, &mut Tables)) {
+    // SAFETY: I5: these frames are of no other use. I1: each test is a thread, and enters once.
+    let mut tables = Tables((0..4).map(|number| unsafe { Frame::from_pfn(pfn(number)) }).collect());
+    // SAFETY: I1: each test is a thread, and enters once.
+    unsafe {
+        Task::<K>::enter(|task| {
+            let mut atomic = task.atomic();
+            let slots = atomic.slots();
+            let root = tables.take().unwrap();
+            let mut space = AddressSpace::new(slots.user0, root, Pages::new(0, 1 << 20), Layout::new()).unwrap();
+            let mut edit = space.edit(slots.pte0, slots.pte1, &mut tables);
+            for (address, flags) in [(0x1000, Flags::GLOBAL), (0x2000, Flags::READ)] {
+                // A top-level entry of PAE is new.
+                let flush = edit.map(address, pfn(9), PageSize::Small, flags).unwrap();
+                edit.flush(flush);
+            }
+            let changed = pages.iter().map(|&pages| edit.unmap(pages, |_| ()).unwrap()).collect();
+            drop(atomic);
+            f(task, changed, &mut tables);
+        });
+    }
+}
+
+#[test]
+fn tables_are_given_back_behind_the_flush() {
+    with_unmapped(&[Pages::new(0, 3)], |task, changed, tables| {
+        let [changed] = changed.try_into().unwrap();
+        assert_eq!((changed.tables(), changed.scope().is_whole()), (2, true));
+        let mut calls_made = Vec::new();
+        let events = Recorder::record(|| {
+            let mut atomic = task.atomic();
+            let slots = atomic.slots();
+            calls_made = calls(|| changed.flush(slots.pte0, tables));
+        });
+        assert_eq!(calls_made, ["on_cpus(all)"], "one of them was global");
+        assert!(matches!(events[..], [Event::FlushAll, Event::GivenBack(_), Event::GivenBack(_)]), "{events:?}");
+    });
+}
+
+#[test]
+fn a_page_is_flushed_by_itself_and_many_are_flushed_together() {
+    with_unmapped(&[Pages::one(0x2000)], |task, changed, tables| {
+        let [changed] = changed.try_into().unwrap();
+        let mut calls_made = Vec::new();
+        let events = Recorder::record(|| {
+            let mut atomic = task.atomic();
+            calls_made = calls(|| changed.flush(atomic.slots().pte0, tables));
+        });
+        assert_eq!((calls_made, events), (["on_cpus(of a space)"].into(), [Event::Invlpg(0x2000)].into()));
+    });
+    let mut scope = Scope::nothing();
+    scope.add(Cpus::OfSpace(pfn::<Pae>(1)), Pages::new(0, 33));
+    // SAFETY: the recorder only writes it down.
+    let flushed = |scope: &Scope<Pae>| Recorder::record(|| unsafe { scope.flush_here::<K>() });
+    assert_eq!(flushed(&scope).len(), 33);
+    scope.add(Cpus::OfSpace(pfn(1)), Pages::one(33 * PAGE_SIZE));
+    assert_eq!(flushed(&scope), [Event::FlushAll]);
+    assert_eq!(flushed(&Scope::nothing()), []);
+}
+
+#[test]
+fn two_obligations_are_one() {
+    with_unmapped(&[Pages::one(0x2000), Pages::one(0x1000)], |task, changed, tables| {
+        let [first, second] = changed.try_into().unwrap();
+        let free = tables.0.len();
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let both = first.merge(slots.pte1, second);
+        assert_eq!(both.scope().cpus(), Cpus::All);
+        // SAFETY: no CPU uses the space.
+        let events = Recorder::record(|| unsafe { both.ignore(slots.pte0, tables) });
+        assert_eq!((events.len(), tables.0.len()), (2, free + 2), "{events:?}");
+    });
+}
+
+#[test]
+fn what_is_dropped_is_lost_and_reported() {
+    with_unmapped(&[Pages::one(0x2000), Pages::one(0x1000)], |_, changed, tables| {
+        let free = tables.0.len();
+        REPORTS.take();
+        assert_eq!(Recorder::record(|| drop(changed)), []);
+        assert_eq!(tables.0.len(), free);
+        let reports = REPORTS.take();
+        if cfg!(feature = "debug") {
+            assert!(reports[0].contains("src/pagetable/tests.rs"), "{reports:?}");
+            assert!(reports[1].ends_with("were not flushed, and 2 of them are lost"), "{reports:?}");
+        } else {
+            assert!(reports.is_empty());
+        }
+    });
+}
+
+#[test]
+fn a_frame_is_a_table_and_a_frame_again() {
+    // SAFETY: I5: exists only as a number.
+    let frame: Frame<Pae> = unsafe { Frame::from_pfn(pfn(3)) };
+    let number = TableFrame::into_pfn(frame);
+    // SAFETY: just now, it was a value.
+    assert_eq!(unsafe { <Frame<Pae> as TableFrame>::from_pfn(number) }.into_pfn(), pfn(3));
+}
+
+#[test]
+fn errors_say_where() {
+    let corrupt = super::Corrupt { address: 0x20_0000, level: 2, entry: 0x1003, wrong: Wrong::NoTable };
+    let texts = [
+        (Error::Misaligned { address: 0x1001, align: 4096 }, "address 0x1001 is not a multiple of 0x1000"),
+        (Error::NotCanonical { address: 1 << 31 }, "no page can be at address 0x80000000"),
+        (Error::OutsideOfSpace { address: 0x1000 }, "address 0x1000 does not belong to the address space"),
+        (Error::NoSuchSize { size: PageSize::Huge }, "this layout has no pages of size Huge"),
+        (Error::MisalignedFrame { pfn: 1 }, "no large page begins at pfn 0x1"),
+        (Error::OutOfReach { pfn: 1 << 20 }, "the processor does not reach pfn 0x100000"),
+        (Error::AlreadyMapped { address: 0, size: PageSize::Large }, "a page of size Large is mapped at 0x0"),
+        (Error::TableInTheWay { address: 0 }, "there is a table for smaller pages at 0x0"),
+        (Error::NotMapped { address: 0x1000 }, "no page is mapped at 0x1000"),
+        (Error::AcrossTables { address: 0x1000 }, "pages from address 0x1000 on are not all of one page table"),
+        (Error::NoFrame, "there is no frame for a table"),
+        (
+            corrupt.into(),
+            "the entry 0x1003 for 0x200000 in a table of level 2 refers to a table where there is no memory",
+        ),
+    ];
+    for (error, text) in texts {
+        assert_eq!(error.to_string(), text);
+    }
 }
