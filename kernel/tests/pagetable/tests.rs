@@ -35,6 +35,7 @@ fn pagetable_tests(task: &mut Task<'_>) {
             ("a_large_page_is_split_and_no_byte_changes", a_large_page_is_split_and_no_byte_changes),
             ("a_page_moves_with_its_bytes", a_page_moves_with_its_bytes),
             ("tables_come_back_behind_the_flush", tables_come_back_behind_the_flush),
+            ("a_free_table_is_walked_no_more", a_free_table_is_walked_no_more),
             ("without_a_table_nothing_changes", without_a_table_nothing_changes),
             ("spaces_do_not_see_each_other", spaces_do_not_see_each_other),
             ("other_cpus_see_no_old_page", other_cpus_see_no_old_page),
@@ -352,6 +353,33 @@ fn tables_come_back_behind_the_flush(task: &mut Task<'_>) {
         });
         assert_eq!((source.came_back, spaces::tables()), (tables, 0));
         assert!(PLACES.into_iter().all(is_missing));
+    });
+}
+
+fn a_free_table_is_walked_no_more(task: &mut Task<'_>) {
+    with_space(task, |task, space| {
+        let page = frame(task, 1);
+        for at in PLACES {
+            map(task, space, at, page.pfn(), PageSize::Small);
+            assert_eq!(probe::read_u8(at), Ok(1));
+        }
+        let tables = spaces::tables();
+        assert_eq!(unmap(task, space, USER), PLACES.len());
+        // Who has their frames now fills them with what would be entries: present, writable, the user's.
+        let entry = (page.pfn().address() | 0x67).to_le_bytes();
+        let others: Vec<_> = (0..2 * tables)
+            .map(|_| {
+                let mut frame = frames::alloc_highmem().expect("there is memory");
+                let mut atomic = task.atomic();
+                let mut bytes = kmap_atomic(atomic.slots().user0, &mut frame);
+                let size = size_of::<paging::Raw>();
+                bytes.chunks_exact_mut(size).for_each(|place| place.copy_from_slice(&entry[..size]));
+                drop(bytes);
+                frame
+            })
+            .collect();
+        assert!(PLACES.into_iter().all(is_missing), "a table of nobody's is walked");
+        drop(others);
     });
 }
 
