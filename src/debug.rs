@@ -171,6 +171,13 @@ pub enum Report {
         /// Who maps again; `None` where the context ends.
         caller: Option<&'static Location<'static>>,
     },
+    /// Entries of a page table were changed, and what CPUs have to forget was dropped instead of flushed.
+    NotFlushed {
+        /// How many tables were to be freed behind the flush. They are lost.
+        tables: usize,
+        /// Who changed the entries.
+        changed_by: &'static Location<'static>,
+    },
 }
 
 impl fmt::Display for Report {
@@ -215,6 +222,12 @@ impl fmt::Display for Report {
             }
             Self::Forgotten { mapping, caller: None } => {
                 write!(f, "{mapping}: its guard was forgotten, and its context ends")
+            }
+            Self::NotFlushed { tables, changed_by } => {
+                write!(
+                    f,
+                    "page tables that were changed at {changed_by} were not flushed, and {tables} of them are lost"
+                )
             }
         }
     }

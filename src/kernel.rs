@@ -1,5 +1,6 @@
 //! The kernel's side: the one trait that a kernel implements, a second one for kernels that want `kmap`, too, a third for those that copy
-//! from and to user memory, and a fourth for those whose disks do not reach all memory.
+//! from and to user memory, a fourth for those whose disks do not reach all memory, and a fifth for those whose page tables are in high
+//! memory.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -12,6 +13,7 @@ use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
+use crate::pagetable::{Cpus, Scope};
 use crate::paging::{Paging, Pat};
 use crate::pool::PoolTable;
 use crate::slot::KmTypes;
@@ -324,6 +326,39 @@ pub unsafe trait BounceKernel: Kernel {
     /// The time, in a unit of the kernel's choice: for [`ReserveStats::longest_wait`](crate::bounce::ReserveStats::longest_wait).
     fn now() -> u64 {
         0
+    }
+}
+
+/// What the crate has to know beyond [`Kernel`] of a kernel whose [page tables](crate::pagetable) it edits.
+///
+/// # Safety
+/// The implementer ticks off:
+///
+/// - [ ] [`is_memory`](Self::is_memory) says yes only for ordinary memory, which a walk may map and read.
+/// - [ ] [`PCIDS`](Self::PCIDS) is as CR4.PCIDE is, but where the kernel has no other PCID than 0.
+/// - [ ] When [`flush`](Self::flush) returns, each CPU that [`Scope::cpus`] names has forgotten the translations of these pages, and what it
+///   remembers of the tables above them, or will before it can use them. With the one that is provided, this is a promise about
+///   [`on_cpus`](Self::on_cpus): when it returns, each of these CPUs has run `work`, after the call and whole. One that has left the space
+///   and kept nothing of it is not one of these, nor is one that loads CR3 before it uses the space again.
+pub unsafe trait PageTableKernel: Kernel {
+    /// Whether CR4.PCIDE is set, or may be: a CPU then keeps translations of spaces that it does not use.
+    const PCIDS: bool;
+
+    /// Whether there is memory at this frame. A table that refers to another frame is corrupt, and an error.
+    fn is_memory(pfn: Pfn<Self::Paging>) -> bool;
+
+    /// Runs `work` on these CPUs, and waits until all have done it; on this one, too, if it is one of them. Linux: `on_each_cpu_mask()`.
+    ///
+    /// Called with preemption off and interrupts on, by several CPUs at the same time perhaps: who waits here goes on to serve others.
+    fn on_cpus(cpus: Cpus<Self::Paging>, work: &(dyn Fn() + Sync));
+
+    /// Has CPUs forget. Linux: `flush_tlb_mm_range()`.
+    ///
+    /// Called as [`on_cpus`](Self::on_cpus), on which the one that is provided rests. A kernel that can do better (lazily, for CPUs that
+    /// are idle, or by INVPCID) does.
+    fn flush(scope: &Scope<Self::Paging>) {
+        // SAFETY: a kernel runs at privilege level 0, and `on_cpus` keeps `work` on its CPU.
+        Self::on_cpus(scope.cpus(), &|| unsafe { scope.flush_here::<Self>() });
     }
 }
 

@@ -23,6 +23,7 @@ compile_error!(
 );
 pub mod ops;
 pub mod page;
+pub mod pagetable;
 pub mod paging;
 pub mod pool;
 pub mod selftest;
@@ -43,7 +44,7 @@ pub use zerocopy;
 pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task};
 pub use fixmap::Fixmap;
-pub use kernel::{BounceKernel, Kernel, PoolKernel, UserKernel};
+pub use kernel::{BounceKernel, Kernel, PageTableKernel, PoolKernel, UserKernel};
 pub use ops::{
     FrameRun, PageRun, SharedFrameRun, clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage,
     copy_mc_user_highpage, copy_user_highpage, memcpy_from_page, memcpy_page, memcpy_to_page, memset_page,

@@ -1,4 +1,5 @@
-//! The three things that mapping a page asks of a processor: read a word of a page table, write one, `invlpg`.
+//! The three things that mapping a page asks of a processor: read a word of a page table, write one, `invlpg`; and a fourth for tables
+//! that the processor writes, too: exchange an entry in one step.
 //!
 //! They are a trait so that the same code runs on the processor ([`X86`]), under a hypervisor that wants to be asked for
 //! each page-table write, and in tests on a machine that writes down what it was asked to do.
@@ -8,7 +9,7 @@ use core::arch::asm;
 use core::arch::x86::{__cpuid_count, CpuidResult};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__cpuid_count, CpuidResult};
-use core::sync::atomic::{Ordering, compiler_fence};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
 
 use x86::controlregs::{Cr0, Cr4, cr0, cr4, cr4_write};
 use x86::msr::{IA32_EFER, IA32_PAT, rdmsr};
@@ -18,6 +19,31 @@ pub trait Word: sealed::Sealed + Copy + Into<u64> {}
 impl Word for u32 {}
 #[cfg(target_pointer_width = "64")]
 impl Word for u64 {}
+
+/// A whole entry, as the processor exchanges it at once: with PAE, too, by `cmpxchg8b`, which each processor with PAE has. Sealed.
+pub trait WholeEntry: sealed::Sealed + Copy + Into<u64> {
+    /// # Safety
+    /// As [`Machine::exchange`].
+    #[doc(hidden)]
+    unsafe fn exchange(at: *mut Self, current: Self, new: Self) -> Result<Self, Self>;
+}
+
+macro_rules! whole_entries {
+    ($($entry:ty: $atomic:ident,)*) => {$(
+        impl WholeEntry for $entry {
+            #[inline]
+            unsafe fn exchange(at: *mut Self, current: Self, new: Self) -> Result<Self, Self> {
+                // SAFETY: I10: aligned and mapped, by the caller's promise; others write it by atomic accesses, or are page walkers.
+                unsafe { $atomic::from_ptr(at) }.compare_exchange(current, new, Ordering::SeqCst, Ordering::SeqCst)
+            }
+        }
+    )*};
+}
+
+whole_entries! {
+    u32: AtomicU32,
+    u64: AtomicU64,
+}
 
 mod sealed {
     pub trait Sealed {}
@@ -43,6 +69,17 @@ pub unsafe trait Machine: 'static {
     /// # Safety
     /// `at` points to an aligned word of an entry that only the caller writes.
     unsafe fn write<W: Word>(at: *mut W, value: W);
+
+    /// Writes `new` to an entry of a table in use if `current` is there, in one step that neither another CPU nor a page walker divides
+    /// (SDM vol. 3, 10.1.2.2 and 5.8). Gives what was there: `Ok` of it if that was `current`, and now is `new`.
+    ///
+    /// # Safety
+    /// `at` points to an aligned entry that is mapped writable. Who else writes it does so in this way, or is a page walker.
+    #[inline]
+    unsafe fn exchange<W: WholeEntry>(at: *mut W, current: W, new: W) -> Result<W, W> {
+        // SAFETY: the caller's promise.
+        unsafe { W::exchange(at, current, new) }
+    }
 
     /// Keeps the compiler from moving any memory access across: accesses to a page are not ordered with the accesses to the page
     /// tables that make it accessible. No instruction, on a processor.
@@ -231,6 +268,8 @@ pub(crate) mod recorder {
         FlushAll,
         /// What the kernel does behind `invlpg`, where translations are tagged.
         OtherSpaces(usize),
+        /// A frame that was a table goes back to where it came from.
+        GivenBack(usize),
     }
 
     std::thread_local! {

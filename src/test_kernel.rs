@@ -15,9 +15,13 @@ use crate::debug::{Report, State};
 use crate::fixmap::{CpuFixmap, FixmapTables};
 use crate::kernel::GaveUp;
 use crate::machine::recorder::{Event, Recorder};
+use crate::pagetable::Cpus;
 use crate::paging::Pae;
 use crate::tlb::Translations;
-use crate::{BounceKernel, Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, linux};
+use crate::{
+    BounceKernel, Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, PageTableKernel, Pfn, Pool, PoolKernel,
+    linux,
+};
 
 pub(crate) const FIXMAP_BASE: usize = 0xffc0_0000;
 
@@ -251,6 +255,20 @@ unsafe impl<const FORCE_MAP: bool> BounceKernel for TestKernel<FORCE_MAP> {
 
     fn now() -> u64 {
         <Self as PoolKernel>::now()
+    }
+}
+
+// SAFETY: there is memory at these frames. No CPU uses the tables.
+unsafe impl<const FORCE_MAP: bool> PageTableKernel for TestKernel<FORCE_MAP> {
+    const PCIDS: bool = false;
+
+    fn is_memory(pfn: Pfn<Pae>) -> bool {
+        pfn.number() < LOWMEM_FRAMES
+    }
+
+    fn on_cpus(cpus: Cpus<Pae>, work: &(dyn Fn() + Sync)) {
+        call(if cpus == Cpus::All { "on_cpus(all)" } else { "on_cpus(of a space)" });
+        work();
     }
 }
 

@@ -62,7 +62,7 @@ pub(crate) unsafe fn forget<K: Kernel>(address: usize) {
 }
 
 /// So many pages are forgotten one by one, and more of them by forgetting everything. Linux: `tlb_single_page_flush_ceiling`.
-const CEILING: usize = 33;
+pub(crate) const CEILING: usize = 33;
 
 /// Has this CPU forget all translations of these pages, whatever they are bound to.
 ///

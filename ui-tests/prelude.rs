@@ -275,3 +275,45 @@ pub fn parts() -> Parts {
 
 /// Tells a device what to do.
 pub fn program(_request: &Request<'_>) {}
+
+pub use highmem::PageTableKernel;
+pub use highmem::paging::{Flags, Layout, PageSize};
+pub use highmem::pagetable::{AddressSpace, Cpus, MustFlush, Pages, TableSource};
+
+// SAFETY: there is memory at these frames, and no CPU uses the tables.
+unsafe impl PageTableKernel for MyKernel {
+    const PCIDS: bool = false;
+
+    fn is_memory(pfn: Pfn<Pae>) -> bool {
+        pfn.number() < FRAMES
+    }
+    fn on_cpus(_cpus: Cpus<Pae>, _work: &(dyn Fn() + Sync)) {}
+}
+
+/// An address space, and where its tables come from.
+pub type Space = AddressSpace<MyKernel, Frame>;
+pub struct Frames(Vec<Frame>);
+
+impl TableSource for Frames {
+    type Frame = Frame;
+
+    fn take(&mut self) -> Option<Frame> {
+        self.0.pop()
+    }
+    fn give_back(&mut self, frame: Frame) {
+        self.0.push(frame);
+    }
+}
+
+/// An address space in which the page at 0x1000 is mapped, and all frames that are left.
+pub fn space(task: &mut Task<'_>) -> (Space, Frames) {
+    let mut frames = Frames((1..4).map(frame).collect());
+    let mut atomic = task.atomic();
+    let slots = atomic.slots();
+    let mut space = Space::new(slots.user0, frame(0), Pages::new(0, 1 << 18), Layout::new()).unwrap();
+    let mut edit = space.edit(slots.pte0, slots.pte1, &mut frames);
+    // SAFETY: no CPU uses the address space.
+    let flush = unsafe { edit.map(0x1000, Pfn::new(7).unwrap(), PageSize::Small, Flags::USER) }.unwrap();
+    edit.flush(flush);
+    (space, frames)
+}

@@ -109,6 +109,9 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     irq::init();
     smp::init();
     drop(thread::spawn_on(0, "main", |task| {
+        if !paging::HAS_DIRECT_MAP {
+            paging::drop_direct_map(task);
+        }
         program(task);
         exit(true)
     }));

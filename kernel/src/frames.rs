@@ -14,6 +14,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use buddy_system_allocator::FrameAllocator;
 use highmem::page::{Access, ReadWrite, Volatile};
+use highmem::pagetable::TableFrame;
 use highmem::paging::Paging as _;
 use highmem::{PAGE_SIZE, Page, PageRun, Pfn};
 
@@ -155,6 +156,20 @@ unsafe impl<A: Access> PageRun for Frame<A> {
     }
 }
 
+// SAFETY: the frame stays handed out while nobody is its owner, and its bytes are volatile for whoever uses them.
+unsafe impl TableFrame for SharedFrame {
+    type Paging = Paging;
+
+    fn into_pfn(self) -> Pfn<Paging> {
+        ManuallyDrop::new(self).pfn
+    }
+
+    unsafe fn from_pfn(pfn: Pfn<Paging>) -> Self {
+        // SAFETY: by the caller's promise, it was handed out, and nobody else has it.
+        unsafe { Self::from_number(pfn.number()) }
+    }
+}
+
 impl<A> Frame<A> {
     /// # Safety
     /// The allocator has handed out this frame, and nobody else has it.
@@ -190,6 +205,11 @@ pub fn alloc(zone: Zone) -> Option<Frame> {
 /// Takes a frame that has no address: one above 4 GiB, if there is one.
 pub fn alloc_highmem() -> Option<Frame> {
     alloc(Zone::Above4G).or_else(|| alloc(Zone::High))
+}
+
+/// Takes a frame for a page table, wherever there is one: above 4 GiB first, and in lowmem last.
+pub fn alloc_for_table() -> Option<Frame> {
+    alloc_highmem().or_else(|| alloc(Zone::Low))
 }
 
 /// Takes the frame with this number; `None` if it is not free.

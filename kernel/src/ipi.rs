@@ -70,6 +70,12 @@ pub fn call_on_others_with(_task: &mut MaySleep<'_>, f: &(dyn Fn(&mut HardIrq<'_
 /// As [`call_on_others_with`], for callers that keep its promise themselves; in a softirq, too.
 #[track_caller]
 pub(crate) fn call(f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
+    call_those(|_| true, f);
+}
+
+/// As [`call`], but of the other CPUs only those that `which` says yes to.
+#[track_caller]
+pub(crate) fn call_those(which: impl Fn(usize) -> bool, f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
     assert!(irq::enabled(), "a call to other CPUs with interrupts off");
     assert!(!irq::in_interrupt(), "a call to other CPUs from an interrupt");
     cpu::preempt_disable();
@@ -81,8 +87,10 @@ pub(crate) fn call(f: &(dyn Fn(&mut HardIrq<'_>) + Sync)) {
     // ends only in a panic, and with it the machine does.
     let f: &'static Call = unsafe { core::mem::transmute::<&(dyn Fn(&mut HardIrq<'_>) + Sync), &'static Call>(f) };
     CALL.with(|call| *call = Some(f));
-    let others = (0..smp::count()).filter(|&number| number != cpu::number());
-    PENDING.store(others.clone().map(|number| 1 << number).sum(), Release);
+    let asked = (0..smp::count()).filter(|&number| number != cpu::number() && which(number));
+    let asked: u32 = asked.map(|number| 1 << number).sum();
+    let others = (0..smp::count()).filter(|number| asked & 1 << number != 0);
+    PENDING.store(asked, Release);
     for number in others.clone() {
         irq::with_disabled(|| lapic::interrupt(number as u8, lapic::CALL_VECTOR));
     }

@@ -11,14 +11,15 @@ use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
 use highmem::machine::X86;
+use highmem::pagetable::Cpus;
 use highmem::tlb::Translations;
-use highmem::{BounceKernel, Kernel, PAGE_SIZE, PageBytes, Pfn, Pool, PoolKernel, UserKernel, linux};
+use highmem::{BounceKernel, Kernel, PAGE_SIZE, PageBytes, PageTableKernel, Pfn, Pool, PoolKernel, UserKernel, linux};
 use typenum::{U4, Unsigned};
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
 use crate::wait::WaitQueue;
-use crate::{arch, cpu, ipi, irq, softirq, timer, user, window};
+use crate::{arch, cpu, ipi, irq, memory, softirq, spaces, timer, user, window};
 
 /// This kernel, for `highmem`.
 #[derive(Debug)]
@@ -58,7 +59,8 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 // interrupts are kept out as their modules say, and both count. No count begins again at zero: that of preemption stops the machine, and
 // the others stay at their end. What another CPU or thread runs borrows nothing
 // (`ipi::call_on_others`, `thread::spawn`, `smp::run_on_all`), or takes `&mut Task` (`ipi::call_on_others_with`).
-// Lowmem: the direct map covers all of it, for good, and the window is elsewhere.
+// Lowmem: the direct map covers all of it, for good, and the window is elsewhere. Or there is none when the first thread runs, and no frame has
+// an address.
 unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
     type KmTypes = linux::Set;
@@ -139,7 +141,7 @@ unsafe impl Kernel for ExampleKernel {
     #[inline]
     fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
         const LOWMEM_FRAMES: usize = paging::LOWMEM_LIMIT / PAGE_SIZE;
-        if pfn.number() >= LOWMEM_FRAMES {
+        if !paging::HAS_DIRECT_MAP || pfn.number() >= LOWMEM_FRAMES {
             return None;
         }
         NonNull::new(core::ptr::with_exposed_provenance_mut(DIRECT_MAP_BASE + pfn.number() * PAGE_SIZE))
@@ -226,6 +228,22 @@ unsafe impl UserKernel for ExampleKernel {
     unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize {
         // SAFETY: as above.
         unsafe { user::copy::copy_to_user(to, from, len, faults) }
+    }
+}
+
+// SAFETY: the checklist of `PageTableKernel`: the memory map says what is RAM. There is one PCID, number 0, so that a CPU forgets what is not
+// global when it loads CR3. `ipi` waits until each CPU has done its call; one that is not called has loaded another top table, or will load
+// this one only now (`spaces`).
+unsafe impl PageTableKernel for ExampleKernel {
+    const PCIDS: bool = false;
+
+    fn is_memory(pfn: Pfn<Paging>) -> bool {
+        let address = pfn.address();
+        memory::map().ram().any(|region| region.start <= address && address + PAGE_SIZE as u64 <= region.end())
+    }
+
+    fn on_cpus(cpus: Cpus<Paging>, work: &(dyn Fn() + Sync)) {
+        spaces::on_cpus(cpus, work);
     }
 }
 

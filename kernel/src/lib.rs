@@ -53,6 +53,7 @@ pub mod report;
 pub mod sched;
 pub mod smp;
 pub mod softirq;
+pub mod spaces;
 pub mod sync;
 pub mod thread;
 pub mod timer;

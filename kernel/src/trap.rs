@@ -13,7 +13,7 @@ pub use crate::arch::{TrapFrame, UserFrame};
 use crate::idt::SYSTEM_CALL_VECTOR;
 use crate::probe::PageFault;
 use crate::user::{self, Trap};
-use crate::{fixup, irq, pic, println};
+use crate::{fixup, irq, pic, println, spaces};
 
 /// Every stub ends here, if the kernel was interrupted.
 pub extern "C" fn entry(frame: &mut TrapFrame) {
@@ -55,7 +55,7 @@ fn fault(frame: &TrapFrame) -> PageFault {
 
 fn page_fault(frame: &mut TrapFrame) {
     let fault = fault(frame);
-    if !user::bring_in(frame, fault) && !fixup::fix_up(frame, fault) {
+    if !spaces::catches_up(fault) && !user::bring_in(frame, fault) && !fixup::fix_up(frame, fault) {
         println!("{frame}\nin {} interrupt handlers", irq::depth());
         panic!("#PF {fault}, at instruction {:#x}", frame.ip());
     }

@@ -7,15 +7,15 @@ use std::thread;
 
 use super::tlb::Tlb;
 use super::{cpu, mmu};
-use crate::machine::{Machine, Registers, Word};
+use crate::machine::{Machine, Registers, WholeEntry, Word};
 use crate::paging::Paging;
 
 /// How often something was asked of the processor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// Words of page tables that were read.
+    /// Words of page tables that were read; an entry that is exchanged is one.
     pub loads: usize,
-    /// Words of page tables that were written: two for a PAE entry.
+    /// Words of page tables that were written: two for a PAE entry; an entry that is exchanged is one.
     pub stores: usize,
     /// Translations that were flushed.
     pub invlpg: usize,
@@ -78,6 +78,16 @@ unsafe impl<P: Paging> Machine for Hardware<P> {
         if !is_clean {
             tell();
         }
+    }
+
+    unsafe fn exchange<W: WholeEntry>(at: *mut W, current: W, new: W) -> Result<W, W> {
+        cpu::step(|counts| {
+            counts.loads += 1;
+            counts.stores += 1;
+        });
+        tell();
+        // SAFETY: the caller's promise, passed on. Tables that are exchanged are not the window's.
+        unsafe { W::exchange(at, current, new) }
     }
 
     fn barrier() {

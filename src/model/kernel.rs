@@ -14,7 +14,8 @@ use super::pool::{ModelPool, PoolSize};
 use super::{cpu, layout, machine, mmu, user};
 use crate::context::MaySleep;
 use crate::debug::{Report, State};
-use crate::kernel::{BounceKernel, Faults, GaveUp, PoolKernel, UserKernel};
+use crate::kernel::{BounceKernel, Faults, GaveUp, PageTableKernel, PoolKernel, UserKernel};
+use crate::pagetable::Cpus;
 use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
@@ -155,6 +156,22 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> BounceKer
 
     fn now() -> u64 {
         cpu::steps() as u64
+    }
+}
+
+// SAFETY: the checklist. The frames that there are, are memory. `on_cpus` runs `work` on all CPUs, and waits for them.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> PageTableKernel
+    for ModelKernel<P, T, FORCE_MAP, E>
+{
+    const PCIDS: bool = false;
+
+    fn is_memory(pfn: Pfn<P>) -> bool {
+        pfn.number() < cpu::machine().memory.count()
+    }
+
+    fn on_cpus(_cpus: Cpus<P>, work: &(dyn Fn() + Sync)) {
+        cpu::on_other_cpus(work);
+        work();
     }
 }
 

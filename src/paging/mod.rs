@@ -16,12 +16,14 @@ mod long;
 mod non_pae;
 mod pae;
 mod pat;
+mod tables;
 
 #[cfg(target_pointer_width = "64")]
 pub use long::Long;
 pub use non_pae::NonPae;
 pub use pae::Pae;
 pub use pat::{MemoryType, Pat, PatIndex};
+pub use tables::{Content, Flags, Layout, LayoutError, PageSize, Tables, Wrong};
 
 use core::fmt::Debug;
 use core::hash::Hash;
@@ -78,7 +80,7 @@ impl Protection {
 
 /// A paging mode: the format of its entries and how they are written. Sealed: [`NonPae`], [`Pae`], and
 /// `Long` on 64-bit targets.
-pub trait Paging: sealed::Sealed + Copy + Ord + Hash + Debug + 'static {
+pub trait Paging: Tables + Copy + Ord + Hash + Debug + 'static {
     /// How many bits a page frame number has at the most.
     const PFN_BITS: u32;
 

@@ -80,6 +80,11 @@ impl Pat {
         u64::from_le_bytes(bytes)
     }
 
+    /// The type that an index means.
+    pub const fn memory_type(self, index: PatIndex) -> MemoryType {
+        self.0[index.0 as usize]
+    }
+
     /// The first entry with this type.
     ///
     /// # Panics
@@ -110,6 +115,12 @@ impl PatIndex {
     pub(super) const fn bits(self) -> u32 {
         // PWT is bit 3, PCD bit 4, and PAT bit 7.
         ((self.0 & 0b011) as u32) << 3 | ((self.0 & 0b100) as u32) << 5
+    }
+
+    /// The reverse of [`bits`](Self::bits).
+    #[inline]
+    pub(super) const fn of_bits(bits: u32) -> Self {
+        Self((bits >> 3 & 0b011 | bits >> 5 & 0b100) as u8)
     }
 }
 

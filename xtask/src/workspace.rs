@@ -61,12 +61,14 @@ impl Workspace {
     /// The bare-metal programs.
     pub fn programs(&self) -> Result<Programs> {
         let mut disks = self.disks()?;
+        let mut only = self.only()?;
         let mut programs = Vec::new();
         for kind in Kind::ALL {
             for target in self.package(KERNEL)?.targets.iter().filter(|target| target.is_kind(kind.target())) {
                 let features = target.required_features.iter().cloned().collect();
                 let disk = disks.remove(&target.name);
-                programs.push(Program { name: target.name.clone(), kind, features, disk });
+                let only = only.remove(&target.name);
+                programs.push(Program { name: target.name.clone(), kind, features, disk, only });
             }
         }
         let mut names = BTreeSet::new();
@@ -78,7 +80,16 @@ impl Workspace {
         if let Some(name) = disks.keys().next() {
             bail!("package {KERNEL} has a disk for `{name}`, and no program that is called so");
         }
+        if let Some(name) = only.keys().next() {
+            bail!("package {KERNEL} says what `{name}` is for, and has no program that is called so");
+        }
         Ok(Programs(programs))
+    }
+
+    /// The paging modes that programs are for, by the program's name, if not for all: `package.metadata.only` of package `kernel`.
+    fn only(&self) -> Result<BTreeMap<String, BTreeSet<Arch>>> {
+        let Some(only) = self.package(KERNEL)?.metadata.get("only") else { return Ok(BTreeMap::new()) };
+        BTreeMap::deserialize(only).with_context(|| format!("`package.metadata.only` of package {KERNEL}"))
     }
 
     /// The disks that programs want, by the program's name: `package.metadata.disks` of package `kernel`.
@@ -145,6 +156,8 @@ pub struct Program {
     pub features: BTreeSet<String>,
     /// The disk that it wants, if it wants one.
     pub disk: Option<Wanted>,
+    /// The paging modes that it is for, if not for all.
+    pub only: Option<BTreeSet<Arch>>,
 }
 
 impl Program {
@@ -153,14 +166,17 @@ impl Program {
         self.disk.as_ref().and_then(|disk| disk.disk(arch))
     }
 
-    /// Whether it is for a paging mode: not if it wants a disk that the mode has no driver for.
+    /// Whether it is for a paging mode: not if it says that it is for others, or wants a disk that the mode has no driver for.
     pub fn is_for(&self, arch: Arch) -> bool {
-        self.disk.is_none() || self.disk(arch).is_some()
+        self.check(arch).is_ok()
     }
 
     /// An error if it is not for a paging mode.
     pub fn check(&self, arch: Arch) -> Result<()> {
-        ensure!(self.is_for(arch), "`{}` is not for {arch}, which has no driver for its disk", self.name);
+        let has_disk = self.disk.is_none() || self.disk(arch).is_some();
+        ensure!(has_disk, "`{}` is not for {arch}, which has no driver for its disk", self.name);
+        let is_meant = self.only.as_ref().is_none_or(|only| only.contains(&arch));
+        ensure!(is_meant, "`{}` is not for {arch}, by `package.metadata.only` of package {KERNEL}", self.name);
         Ok(())
     }
 }
@@ -210,7 +226,13 @@ mod tests {
 
     #[test]
     fn an_unknown_name_lists_the_known_ones_by_kind() {
-        let program = |name: &str, kind| Program { name: name.to_owned(), kind, features: BTreeSet::new(), disk: None };
+        let program = |name: &str, kind| Program {
+            name: name.to_owned(),
+            kind,
+            features: BTreeSet::new(),
+            disk: None,
+            only: None,
+        };
         let programs = Programs(vec![program("hello", Kind::Example), program("boot", Kind::Test)]);
         assert_eq!(programs.find("boot").unwrap().kind, Kind::Test);
         let error = programs.find("bot").unwrap_err().to_string();
@@ -221,7 +243,7 @@ mod tests {
     fn a_program_is_for_the_modes_that_have_its_disk() {
         let program = |disk: Option<&str>| {
             let disk = disk.map(|disk| toml::from_str(disk).unwrap());
-            Program { name: "swap".to_owned(), kind: Kind::Test, features: BTreeSet::new(), disk }
+            Program { name: "swap".to_owned(), kind: Kind::Test, features: BTreeSet::new(), disk, only: None }
         };
         let modes = |disk| Arch::ALL.map(|arch| program(disk).is_for(arch));
         assert_eq!(modes(None), [true; 3]);
@@ -229,5 +251,15 @@ mod tests {
         assert_eq!(modes(Some("size = '16G'\non = 'virtio'")), [false, false, true]);
         let error = program(Some("size = '16G'\non = 'virtio'")).check(Arch::Pae).unwrap_err().to_string();
         assert_eq!(error, "`swap` is not for pae, which has no driver for its disk");
+    }
+
+    #[test]
+    fn a_program_is_for_the_modes_that_it_says() {
+        let only = Some(BTreeSet::from([Arch::X86_64]));
+        let program =
+            Program { name: "no_map".to_owned(), kind: Kind::Example, features: BTreeSet::new(), disk: None, only };
+        assert_eq!(Arch::ALL.map(|arch| program.is_for(arch)), [false, false, true]);
+        let error = program.check(Arch::NonPae).unwrap_err().to_string();
+        assert_eq!(error, "`no_map` is not for non-pae, by `package.metadata.only` of package kernel");
     }
 }

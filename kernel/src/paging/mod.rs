@@ -40,16 +40,24 @@ use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use highmem::PAGE_SIZE;
+use highmem::machine::{Machine as _, X86};
 use x86::controlregs::{Cr4, cr3, cr3_write, cr4, cr4_write};
 
 use crate::arch::WINDOW_BASE;
 pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
+use crate::kmap::Task;
 use crate::memory::MemoryMap;
-use crate::{boot, cpu};
+use crate::{boot, cpu, ipi};
 #[cfg(target_arch = "x86")]
 pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE};
 pub use mode::{GLOBAL_TRANSLATIONS, Mode, Raw, levels, page};
 pub(crate) use mode::{NX_EXISTS, read};
+
+#[cfg(all(feature = "no-direct-map", target_arch = "x86"))]
+compile_error!("the image of a 32-bit kernel is in the direct map");
+
+/// Whether there is a direct map when the kernel is up.
+pub const HAS_DIRECT_MAP: bool = !cfg!(feature = "no-direct-map");
 
 /// Entries in a table.
 pub const ENTRIES: usize = 1 << mode::INDEX_BITS;
@@ -59,6 +67,9 @@ pub const TABLE_SPAN: usize = ENTRIES * PAGE_SIZE;
 
 /// Present.
 const PRESENT: u64 = 1 << 0;
+
+/// The processor has used the entry.
+const ACCESSED: u64 = 1 << 5;
 
 /// In a table that is not of the lowest level: a large page instead of a table.
 const LARGE: u64 = 1 << 7;
@@ -157,10 +168,10 @@ pub fn virt_to_phys(virt: usize) -> u64 {
     }
 }
 
-/// The address of physical address `phys` in the direct map, if it is lowmem.
+/// The address of physical address `phys` in the direct map, if it is lowmem, and there is a direct map.
 #[inline]
 pub fn phys_to_virt(phys: u64) -> Option<usize> {
-    (phys < lowmem_end() as u64).then(|| phys as usize + DIRECT_MAP_BASE)
+    (HAS_DIRECT_MAP && phys < lowmem_end() as u64).then(|| phys as usize + DIRECT_MAP_BASE)
 }
 
 /// The kernel's image, in virtual addresses.
@@ -210,9 +221,10 @@ pub fn address(entry: u64) -> u64 {
     mode::decode(entry).address
 }
 
-/// Entry `index` of a table in use, whoever it belongs to.
+/// Entry `index` of a table in use, whoever it belongs to. Without a direct map, it is one of the image.
 fn entry(table: u64, index: usize) -> u64 {
-    let table = phys_to_virt(table).expect("page table outside lowmem");
+    let in_image = || Some(table as usize + IMAGE_BASE).filter(|virt| image().contains(virt));
+    let table = phys_to_virt(table).or_else(in_image).expect("page table outside lowmem");
     assert!(index < ENTRIES);
     // SAFETY: a table in use, which lowmem maps, and an entry inside of it.
     unsafe { mode::read((table as *const Raw).add(index)) }
@@ -428,10 +440,79 @@ unsafe fn keep_translations() {
     }
 }
 
+/// The kernel's own top table, for address spaces to copy its entries: it is final from now on.
+pub(crate) fn final_root() -> u64 {
+    TOP_IS_FINAL.store(true, Ordering::SeqCst);
+    POOL[0].physical()
+}
+
+/// The kernel's own top table, as this CPU has it.
+pub(crate) fn kernel_root() -> u64 {
+    POOL[if CPUS_DIFFER { cpu::number() } else { 0 }].physical()
+}
+
+/// Whether each CPU has a top table of its own, with its own window.
+pub(crate) const CPUS_DIFFER: bool = COPIES > 1;
+
+/// Where each CPU has its own window, an address space has its top table once, and each CPU a copy with its own part of the kernel.
+pub(crate) struct LiveRoots([Table; COPIES]);
+
+impl LiveRoots {
+    pub const fn new() -> Self {
+        Self([const { Table::new() }; _])
+    }
+
+    /// Has the copy of this CPU say what the top table at `root`, in lowmem, says of user space; says whether it has said something else.
+    ///
+    /// # Safety
+    ///
+    /// Only this CPU uses its copy. It stays on it.
+    pub unsafe fn refresh(&self, root: u64) -> bool {
+        let mut changes = false;
+        let cpu = if CPUS_DIFFER { cpu::number() } else { 0 };
+        let (own, users) = (&self.0[cpu], index(DIRECT_MAP_BASE, levels()));
+        for index in 0..ENTRIES {
+            let new = if index < users { entry(root, index) } else { POOL[cpu].get(index) };
+            if (own.get(index) ^ new) & !ACCESSED != 0 {
+                changes = true;
+                let at = own.0.get().cast::<Raw>().wrapping_add(index);
+                // SAFETY: an entry of the copy, which this CPU has for itself: nobody else writes it, and no table that it leads to is freed
+                // before this CPU has flushed it.
+                unsafe {
+                    mode::clear(at);
+                    mode::write(at, new);
+                }
+            }
+        }
+        changes
+    }
+
+    /// Where the copy of this CPU is.
+    pub fn physical(&self) -> u64 {
+        self.0[if CPUS_DIFFER { cpu::number() } else { 0 }].physical()
+    }
+}
+
 /// Maps the device whose registers are at `phys`, a whole page, at `virt`, on all CPUs: uncached, writable, never executable.
 pub(crate) fn map_device(virt: usize, phys: u64) {
     const UNCACHED: u64 = 0x18;
     set_in_all(tables_for(virt, 1), index(virt, 1), page(phys, true, has_nx()) | UNCACHED);
+}
+
+/// Takes the direct map out of the page tables, for good, and has all CPUs forget it.
+///
+/// The kernel needs none of it: text, data, heap, stacks, what each CPU has, and all page tables are in the image, which has a mapping of its own.
+pub(crate) fn drop_direct_map(task: &mut Task<'_>) {
+    for virt in (DIRECT_MAP_BASE..DIRECT_MAP_BASE + lowmem_end()).step_by(TABLE_SPAN) {
+        for directory in tables_for(virt, 2) {
+            // SAFETY: inside the table. Nobody uses what is behind it any more: by `HAS_DIRECT_MAP`, no address there is made.
+            unsafe { mode::clear(directory.0.get().cast::<Raw>().add(index(virt, 2))) };
+        }
+    }
+    // SAFETY: ring 0; each call stays on its CPU.
+    let flush = || unsafe { X86::flush_all() };
+    ipi::call_on_others_with(task, &|_| flush());
+    flush();
 }
 
 /// Maps these physical addresses, which are whole pages, `base` higher.

@@ -12,28 +12,33 @@
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
-use highmem::kmap_atomic;
+use highmem::{Pfn, kmap_atomic};
 use x86::controlregs::{cr3, cr3_write};
 use x86::tlb;
 
 use super::{COPIES, ENTRIES, POOL, PRESENT, Raw, TOP_IS_FINAL, address, has_nx, index, levels, mode, phys_to_virt};
 use crate::arch::{DIRECT_MAP_BASE, USER_END};
 use crate::frames::{self, SharedFrame, Zone};
-use crate::kmap::MaySleep;
-use crate::{cpu, irq};
+use crate::kmap::{MaySleep, Paging};
+use crate::{cpu, irq, spaces};
 
 /// There is no frame for what was asked.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutOfMemory;
 
-/// What a CPU loads into CR3: the physical address of the top table, in each of its copies.
+/// What a CPU loads into CR3.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Top([u64; COPIES]);
+pub(crate) enum Top {
+    /// The physical address of the top table, in each of its copies.
+    Copies([u64; COPIES]),
+    /// The top table of an address space of [`spaces`](crate::spaces).
+    Root(Pfn<Paging>),
+}
 
 impl Top {
     /// The kernel's own, in which there is no user space.
     pub fn of_kernel() -> Self {
-        Self(core::array::from_fn(|copy| POOL[copy].physical()))
+        Self::Copies(core::array::from_fn(|copy| POOL[copy].physical()))
     }
 
     /// Has this CPU use it, and forget the translations that are not global. Called with interrupts off.
@@ -43,8 +48,18 @@ impl Top {
     /// The tables stay until this CPU has loaded others.
     pub unsafe fn load(&self) {
         let copy = if COPIES > 1 { cpu::number() } else { 0 };
+        spaces::begin_load();
         // SAFETY: by this function's contract; the kernel is mapped there, too.
-        unsafe { cr3_write(self.0[copy]) }
+        unsafe {
+            match *self {
+                Self::Copies(tops) => cr3_write(tops[copy]),
+                Self::Root(root) => spaces::load(root),
+            }
+        }
+        spaces::end_load(match *self {
+            Self::Copies(_) => None,
+            Self::Root(root) => Some(root),
+        });
     }
 }
 
@@ -81,7 +96,12 @@ impl UserTables {
 
     /// What to load.
     pub fn top(&self) -> Top {
-        Top(self.tops.each_ref().map(frame_address))
+        Top::Copies(self.copies())
+    }
+
+    /// The physical addresses of the copies of the top table.
+    fn copies(&self) -> [u64; COPIES] {
+        self.tops.each_ref().map(frame_address)
     }
 
     /// Maps the frame at `phys` at `virt`, where nothing is mapped: to be read, and written or executed if that is said.
@@ -160,7 +180,7 @@ impl UserTables {
 
     /// The table of this level for `virt`, made if it is missing. The copies of the top table lead to the same ones.
     fn table_for(&mut self, task: &mut MaySleep<'_>, virt: usize, level: u32) -> Result<u64, OutOfMemory> {
-        let mut upper = self.top().0.to_vec();
+        let mut upper = self.copies().to_vec();
         for level in (level + 1..=levels()).rev() {
             let index = index(virt, level);
             // SAFETY: entries of tables of ours; an empty one is filled.

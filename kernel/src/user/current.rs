@@ -35,7 +35,8 @@ pub(crate) struct Current {
     top: Top,
     /// Where the processor begins when it comes out of ring 3.
     kernel_stack: AtomicUsize,
-    space: RefCell<Space>,
+    /// What it says of faults; `None` if a page that is missing is just that.
+    space: Option<RefCell<Space>>,
     /// Whether a copy runs whose caller has lent its right to sleep.
     lent: Cell<bool>,
     /// With what ring 3 was left.
@@ -126,11 +127,26 @@ pub(crate) fn bring_in(frame: &TrapFrame, fault: PageFault) -> bool {
 impl Current {
     /// Runs `f` with `space` as the address space of this thread.
     pub fn with<R>(task: &mut Task<'_>, space: Space, f: impl FnOnce(&mut Task<'_>, &Self) -> R) -> R {
+        // SAFETY: the space has the tables, and goes with `Current`.
+        unsafe { Self::with_top(task, space.top(), Some(space), f) }
+    }
+
+    /// As [`with`](Self::with), with these tables.
+    ///
+    /// # Safety
+    ///
+    /// They stay until this function returns.
+    pub unsafe fn with_top<R>(
+        task: &mut Task<'_>,
+        top: Top,
+        space: Option<Space>,
+        f: impl FnOnce(&mut Task<'_>, &Self) -> R,
+    ) -> R {
         assert!(cpu::user().is_null(), "the thread has an address space already");
         let current = Self {
-            top: space.top(),
+            top,
             kernel_stack: AtomicUsize::new(0),
-            space: RefCell::new(space),
+            space: space.map(RefCell::new),
             lent: Cell::new(false),
             left: Cell::new(None),
         };
@@ -162,12 +178,12 @@ impl Current {
 
     /// Brings in the page that a fault asks for.
     pub fn fault(&self, task: &mut MaySleep<'_>, fault: PageFault) -> Result<(), Refusal> {
-        self.space.borrow_mut().fault(task, fault)
+        self.space.as_ref().ok_or(Refusal::NotAllowed)?.borrow_mut().fault(task, fault)
     }
 
     /// The address space of a child.
     pub fn fork(&self, task: &mut MaySleep<'_>) -> Result<Space, OutOfMemory> {
-        self.space.borrow_mut().fork(task)
+        self.space.as_ref().expect("a process has a space").borrow_mut().fork(task)
     }
 
     /// Runs `f` while faults of this thread may be served in its stead.

@@ -93,6 +93,7 @@ const OF_THE_WINDOW: &[&str] = &[
     "threads_debug",
     "pool_small",
     "user",
+    "pagetable",
 ];
 
 /// What is the same whatever features a CPU has besides its paging mode: the scheduler, and the drivers of disks.
@@ -126,7 +127,7 @@ const MATRIX: &[Row] = &[
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
-const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork"];
+const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork", "highpte"];
 
 /// The one that swaps: for it, too, levels do not matter.
 const OF_THE_DISK: &[&str] = &["bounce_swap"];

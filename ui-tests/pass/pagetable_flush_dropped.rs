@@ -1,0 +1,16 @@
+//! A page is unmapped, and the CPUs are told.
+#![deny(unused_must_use)]
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let (mut space, mut frames) = space(task);
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let mut edit = space.edit(slots.pte0, slots.pte1, &mut frames);
+        let flush = edit.unmap(Pages::one(0x1000), |_| ()).unwrap();
+        edit.flush(flush);
+    });
+}

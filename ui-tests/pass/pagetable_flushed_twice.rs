@@ -1,0 +1,17 @@
+//! Tables are given back once; the next flush is that of what is changed next.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let (mut space, mut frames) = space(task);
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let mut edit = space.edit(slots.pte0, slots.pte1, &mut frames);
+        let flush = edit.unmap(Pages::one(0x1000), |_| ()).unwrap();
+        edit.flush(flush);
+        let flush = edit.unmap(Pages::one(0x1000), |_| ()).unwrap();
+        edit.flush(flush);
+    });
+}

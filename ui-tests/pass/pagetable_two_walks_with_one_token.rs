@@ -1,0 +1,15 @@
+//! Two entries are mapped in two slots.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    thread(|task| {
+        let (space, _frames) = space(task);
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        let from = space.entry(slots.pte0, 0x1000).unwrap();
+        let to = space.entry(slots.pte1, 0x2000).unwrap();
+        assert_ne!(from.leaf(), to.leaf());
+    });
+}
