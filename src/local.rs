@@ -102,15 +102,21 @@ pub struct Local<'cx, K, L, D = U0> {
 /// A page mapped by [`kmap_local_page`]; dropping it unmaps. It is what [`kmap_atomic`] gives, in another slot.
 pub type KmapLocal<'cx, K, L, D, P> = KmapAtomic<'cx, K, LocalSlot<K, L, D>, P>;
 
+/// What [`kmap_local_page`] gives: the page, mapped, and the token of the next depth.
+pub type Mapped<'cx, K, L, D, P> = (KmapLocal<'cx, K, L, D, P>, Deeper<'cx, K, L, D>);
+
+/// What [`Local::split`] gives: the slot of one depth, and the token of the next.
+pub type Split<'cx, K, L, D> = (Slot<'cx, K, LocalSlot<K, L, D>>, Deeper<'cx, K, L, D>);
+
+/// The token of the next depth.
+pub type Deeper<'cx, K, L, D> = Local<'cx, K, L, <D as Depth>::Next>;
+
 /// Maps `page` on this CPU, at the depth of `local`, and gives the token of the next depth. Linux: `kmap_local_page()`.
 ///
 /// As with [`kmap_atomic`], a page of the direct map is not mapped a second time, unless [`Kernel::FORCE_MAP`].
 #[inline]
 #[track_caller]
-pub fn kmap_local_page<'cx, K, L, D, P>(
-    local: &'cx mut Local<'_, K, L, D>,
-    page: P,
-) -> (KmapLocal<'cx, K, L, D, P>, Local<'cx, K, L, D::Next>)
+pub fn kmap_local_page<'cx, K, L, D, P>(local: &'cx mut Local<'_, K, L, D>, page: P) -> Mapped<'cx, K, L, D, P>
 where
     K: LocalKernel,
     L: Level<K>,
@@ -146,7 +152,7 @@ where
 pub unsafe fn kmap_local_pfn<'cx, A, C, K, L, D>(
     local: &'cx mut Local<'_, K, L, D>,
     pfn: Pfn<K::Paging>,
-) -> (KmapLocal<'cx, K, L, D, KnownFrame<K::Paging, A, C>>, Local<'cx, K, L, D::Next>)
+) -> Mapped<'cx, K, L, D, KnownFrame<K::Paging, A, C>>
 where
     A: Access,
     C: Caching,
@@ -230,7 +236,7 @@ impl<K: LocalKernel, L: Level<K>, D: Depth> Local<'_, K, L, D> {
     ///
     /// Does not compile where the kernel has no slot of this depth.
     #[inline]
-    pub fn split(&mut self) -> (Slot<'_, K, LocalSlot<K, L, D>>, Local<'_, K, L, D::Next>) {
+    pub fn split(&mut self) -> Split<'_, K, L, D> {
         const { check::<K, L, D>() };
         // SAFETY: I1: this depth goes to the one, and what is below to the other; `self` is borrowed while either lives.
         unsafe { (Slot::new(), Local::new()) }

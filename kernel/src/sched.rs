@@ -25,6 +25,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
@@ -116,6 +117,9 @@ struct Threads {
     /// The CPUs that idle, and that nobody has poked since they do.
     idle: [bool; cpu::MAX],
 }
+
+/// How often a CPU went from one thread to another.
+pub(crate) static SWITCHES: AtomicU64 = AtomicU64::new(0);
 
 /// What each thread has of local maps.
 static LOCAL_MAPS: [SaveArea<LOCAL_LEVELS>; ALL] = [const { SaveArea::new() }; _];
@@ -329,6 +333,7 @@ fn switch(mut threads: Locked) -> Locked {
     // SAFETY: I3: this CPU goes from the one thread to the other, with interrupts off.
     unsafe { local::switch_out::<ExampleKernel>(local_maps(current)) };
     cpu.set_local_maps(next);
+    SWITCHES.fetch_add(1, Relaxed);
     mem::forget(threads); // the thread that goes on has the lock now
     // SAFETY: `to` is what an earlier switch, or `first_frame`, has left of a thread that runs nowhere, and the lock keeps others from it.
     // I2: the thread that goes is not one that has to stay, by the assertions.

@@ -10,6 +10,7 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Range;
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
 use crate::kmap::{MaySleepHere, Task};
@@ -117,6 +118,11 @@ pub fn sleep(_task: &mut MaySleepHere<'_>, time: Duration) {
 #[track_caller]
 pub fn yield_now(_task: &mut MaySleepHere<'_>) {
     sched::yield_now();
+}
+
+/// How often a CPU has gone from one thread to another so far.
+pub fn switches() -> u64 {
+    sched::SWITCHES.load(Relaxed)
 }
 
 /// The addresses of this thread's stack. The page below is never mapped.

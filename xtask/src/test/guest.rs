@@ -92,6 +92,7 @@ const OF_THE_WINDOW: &[&str] = &[
     "threads",
     "threads_debug",
     "pool_small",
+    "local",
     "user",
 ];
 
@@ -126,7 +127,7 @@ const MATRIX: &[Row] = &[
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
-const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork"];
+const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "local_switch", "cow_fork"];
 
 /// On what the examples run.
 const EXAMPLE_MATRIX: &[Row] = &[
