@@ -72,11 +72,13 @@
 //! ([`Paging::retire`]).
 
 use core::marker::PhantomData;
+use core::ops::Add;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
 use const_panic::concat_panic;
-use typenum::{B0, B1, Const, IsLessOrEqual, ToUInt, True, U, U0, UInt, UTerm, Unsigned};
+use typenum::consts::{U0, U1, U2, U3, U4, U5, U6, U7, U8, U9, U10, U11, U12, U13, U14, U15, U16};
+use typenum::{B1, Const, IsLessOrEqual, LeEq, Sum, ToUInt, U, Unsigned};
 
 use crate::atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
 use crate::debug::{self, Report};
@@ -260,6 +262,9 @@ const fn check_kernel<K: LocalKernel>() {
         if ours.0[level] != kernels.0[level] {
             panic!("`Kernel::LOCALS` is not `Locals::of::<Self>()`: there are no slots for local maps");
         }
+        if ours.0[level] > MOST {
+            concat_panic!("a kind of context can have up to ", MOST, " local maps, not ", ours.0[level]);
+        }
         level += 1;
     }
     let (room, levels) = (<K::SaveArea as SaveLevels>::LEVELS, <K::TaskLevels as Unsigned>::USIZE);
@@ -285,31 +290,32 @@ const fn check<K: LocalKernel, L: Level<K>, D: Depth>() {
     }
 }
 
-/// A depth: a number of `typenum`, 0 for the first page.
+/// A depth: a number of `typenum`, 0 for the first page, up to 16.
 pub trait Depth: Unsigned {
-    /// The next one.
+    /// The next one. That of 16 is 16: no level has so many slots, and what would go deeper without end gets so far in its errors.
     type Next: Depth;
 }
 
-impl Depth for UTerm {
-    type Next = UInt<UTerm, B1>;
+/// As many slots as a level can have.
+const MOST: usize = 16;
+
+macro_rules! depths {
+    ($depth:ident) => {
+        impl Depth for $depth {
+            type Next = $depth;
+        }
+    };
+    ($depth:ident $next:ident $($rest:ident)*) => {
+        impl Depth for $depth {
+            type Next = $next;
+        }
+        depths!($next $($rest)*);
+    };
 }
 
-impl<N: Depth> Depth for UInt<N, B0> {
-    type Next = UInt<N, B1>;
-}
-
-impl<N: Depth> Depth for UInt<N, B1> {
-    type Next = UInt<N::Next, B0>;
-}
+depths!(U0 U1 U2 U3 U4 U5 U6 U7 U8 U9 U10 U11 U12 U13 U14 U15 U16);
 
 /// Depths below which there is room for `N` more pages of level `L`: what a function asks for that maps so many.
-#[diagnostic::on_unimplemented(
-    message = "there is no room for {N} more local maps: too many are live where this is called",
-    label = "needs {N} levels of local maps",
-    note = "end mappings before the call, pass bytes in place of the token, or map inside the callee",
-    note = "how many levels a kernel has, its `LocalKernel` says"
-)]
 pub trait Room<K, L, const N: usize>: Depth {}
 
 impl<K, L, D, const N: usize> Room<K, L, N> for D
@@ -317,9 +323,20 @@ where
     K: LocalKernel,
     L: Level<K>,
     Const<N>: ToUInt,
-    D: Depth + core::ops::Add<U<N>, Output: IsLessOrEqual<L::Levels, Output = True>>,
+    D: Depth + Add<U<N>, Output: IsLessOrEqual<L::Levels>>,
+    LeEq<Sum<D, U<N>>, L::Levels>: Enough,
 {
 }
+
+/// That a number is not above the limit. Sealed, for the sake of the message.
+#[diagnostic::on_unimplemented(
+    message = "there is no room for the local maps of this function: too many are live where it is called",
+    label = "it says by `Room` how many levels it needs, and `LocalKernel` how many there are",
+    note = "end mappings before the call, pass bytes in place of the token, or map inside the callee"
+)]
+pub trait Enough: sealed::Enough {}
+impl Enough for B1 {}
+impl sealed::Enough for B1 {}
 
 /// A kind of context that has local maps of its own. Sealed.
 pub trait Level<K>: sealed::Level + 'static {
@@ -613,6 +630,8 @@ pub(crate) mod sealed {
     use core::sync::atomic::Ordering::Relaxed;
 
     use crate::slot::Group;
+
+    pub trait Enough {}
 
     pub trait Level {
         /// Its place among the levels.

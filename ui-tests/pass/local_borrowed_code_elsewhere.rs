@@ -11,8 +11,8 @@ fn main() {
         let (mapped, _) = kmap_local_page(&mut local, &page);
         sleep_here(here);
         let first = mapped[0];
+        drop(mapped);
         drop(pinned);
-        sleep_here(task);
         elsewhere(task, move || assert_eq!(first, 0));
     });
 }

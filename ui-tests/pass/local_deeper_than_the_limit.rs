@@ -10,7 +10,7 @@ fn main() {
         let (mut local, _) = pinned.local();
         let (_a, mut local) = kmap_local_page(&mut local, &pages[0]);
         let (_b, mut local) = kmap_local_page(&mut local, &pages[1]);
-        let (_c, _) = kmap_local_page(&mut local, &pages[2]);
+        drop(kmap_local_page(&mut local, &pages[2]));
         let (_d, _) = kmap_local_page(&mut local, &pages[3]);
     });
 }

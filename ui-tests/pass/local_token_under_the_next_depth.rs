@@ -10,7 +10,7 @@ fn main() {
         let (mut local, _) = pinned.local();
         let (a, mut deeper) = kmap_local_page(&mut local, &a);
         drop(a);
-        let (_c, _) = kmap_local_page(&mut deeper, &c);
+        drop(kmap_local_page(&mut deeper, &c));
         let (_b, _) = kmap_local_page(&mut local, &b);
     });
 }
