@@ -552,11 +552,6 @@ impl<const LEVELS: usize> sealed::SaveLevels for SaveArea<LEVELS> {
     }
 }
 
-/// The entry of a task's slot on this CPU, and its address.
-fn place<K: LocalKernel>(depth: usize) -> (usize, *mut <K::Paging as Paging>::Entry) {
-    Window::<K>::place(K::cpu(), Window::<K>::NAMED + depth)
-}
-
 /// A thread is to be switched out: takes its local maps off this CPU. Linux: `kmap_local_sched_out()`.
 ///
 /// # Safety
@@ -583,10 +578,11 @@ pub unsafe fn switch_in<K: LocalKernel>(area: &K::SaveArea) {
 #[inline(never)]
 fn save<K: LocalKernel>(area: &K::SaveArea) {
     const { check_kernel::<K>() };
-    sealed::SaveLevels::cpu(area).store(K::cpu() as u32, Relaxed);
+    let cpu = K::cpu();
+    sealed::SaveLevels::cpu(area).store(cpu as u32, Relaxed);
     K::Machine::barrier();
     for (depth, [low, high]) in sealed::SaveLevels::saved(area).iter().enumerate() {
-        let (address, pte) = place::<K>(depth);
+        let (address, pte) = Window::<K>::place(cpu, Window::<K>::NAMED + depth);
         // SAFETY: I1: the thread whose token it is does not run. I3: before another one does, the entry is empty, and its translation is
         // forgotten: so is one that the thread has cleared, and was about to have forgotten.
         unsafe {
@@ -605,12 +601,13 @@ fn save<K: LocalKernel>(area: &K::SaveArea) {
 #[inline(never)]
 fn restore<K: LocalKernel>(area: &K::SaveArea) {
     const { check_kernel::<K>() };
-    let (from, to) = (sealed::SaveLevels::cpu(area).load(Relaxed) as usize, K::cpu());
-    if debug::ON && from != to {
-        K::report(&Report::Moved { from, to });
+    let cpu = K::cpu();
+    let from = sealed::SaveLevels::cpu(area).load(Relaxed) as usize;
+    if debug::ON && from != cpu {
+        K::report(&Report::Moved { from, to: cpu });
     }
     for (depth, [low, high]) in sealed::SaveLevels::saved(area).iter().enumerate() {
-        let (address, pte) = place::<K>(depth);
+        let (address, pte) = Window::<K>::place(cpu, Window::<K>::NAMED + depth);
         // SAFETY: I1: the thread whose token it is runs next. I3: what a thread that ran meanwhile has forgotten there is gone before the
         // entry is written.
         unsafe {

@@ -10,8 +10,8 @@ use highmem::model::{Config, Cpu, Frame, Machine, ModelKernel, Zone};
 use highmem::page::ReadOnly;
 use highmem::paging::Paging;
 use highmem::{
-    LocalKernel, PAGE_SIZE, Page, Task, clear_highpage, copy_highpage, debug, kmap_atomic, kmap_local_page,
-    kmap_local_pfn, kunmap_local, linux,
+    LocalKernel, PAGE_SIZE, Page, Pfn, Task, clear_highpage, copy_highpage, debug, kmap_atomic, kmap_local_page,
+    kmap_local_pfn, kunmap_local, linux, local,
 };
 use model::in_each_mode;
 use proptest::prelude::*;
@@ -26,6 +26,7 @@ in_each_mode!(
     handlers_come_at_each_step_of_a_switch,
     a_switch_without_maps_asks_for_nothing,
     forgotten_guards_are_found,
+    a_thread_that_goes_on_elsewhere_is_reported,
     a_forgotten_pin_goes_with_its_thread,
     each_context_has_slots_of_its_own,
     helpers_take_local_slots,
@@ -88,28 +89,50 @@ fn maps_may_end_in_any_order<P: Paging>() {
 
 fn threads_and_handlers_come_at_each_step<P: Paging>() {
     let machine = machine::<P>();
-    let (cpu, mut pages, mut others) = (machine.cpu(0), four(&machine), four(&machine));
+    // From the other end of memory: both halves of their entries are different, where there are two.
+    let last = machine.frames() as u64 - 1;
+    let mut others = [0, 1, 2, 3].map(|number| machine.alloc_at(Pfn::new(last - number).unwrap()));
+    let (cpu, mut pages) = (machine.cpu(0), four(&machine));
+    let round = Cell::new(0_u8);
+    // Other bytes each time, so that those of the last time are wrong.
+    let next = |from: u8| {
+        round.set((round.get() + 4) % 100);
+        from + round.get()
+    };
     cpu.task(|task| {
+        let mut own = |task: &mut Task<'_, K<P>>| {
+            let byte = next(1);
+            nest(task, &mut pages, byte);
+            assert_bytes(&machine, &pages, byte);
+        };
         let steps = [
-            cpu.switch_everywhere(|task| nest(task, &mut others, 11), || nest(task, &mut pages, 1)),
+            cpu.switch_everywhere(
+                |task| {
+                    let byte = next(101);
+                    nest(task, &mut others, byte);
+                    assert_bytes(&machine, &others, byte);
+                },
+                || own(task),
+            ),
             cpu.interrupt_everywhere(
                 |irq| {
+                    let byte = next(101);
                     let (mut local, _) = irq.local();
                     let [a, b, ..] = &mut others;
                     let (mut a, mut local) = kmap_local_page(&mut local, a);
                     let (mut b, _) = kmap_local_page(&mut local, b);
-                    a.fill(11);
-                    b.fill(12);
+                    a.fill(byte);
+                    b.fill(byte + 1);
                     drop(a);
-                    assert_eq!(b[..], [12; PAGE_SIZE]);
+                    assert_eq!(b[..], [byte + 1; PAGE_SIZE]);
+                    drop(b);
+                    assert_eq!(machine.peek(others[0].pfn()), [byte; PAGE_SIZE]);
                 },
-                || nest(task, &mut pages, 1),
+                || own(task),
             ),
         ];
         assert!(steps[0] > 20 && steps[0] == steps[1]);
     });
-    assert_bytes(&machine, &pages, 1);
-    assert_bytes(&machine, &others, 11);
     check(&machine);
 }
 
@@ -202,6 +225,41 @@ fn forgotten_guards_are_found<P: Paging>() {
     // What is left is unmapped by the next that maps there.
     cpu.task(|task| nest(task, &mut pages, 1));
     assert_bytes(&machine, &pages, 1);
+    check(&machine);
+}
+
+fn a_thread_that_goes_on_elsewhere_is_reported<P: Paging>() {
+    let machine = machine::<P>();
+    let page = machine.alloc(Zone::High);
+    machine.cpu(0).task(|task| {
+        let mut pinned = task.pinned();
+        let (mut local, _) = pinned.local();
+        let (page, _) = kmap_local_page(&mut local, &page);
+        // SAFETY: the area of this thread, which is here until the end.
+        let area = unsafe { <K<P> as LocalKernel>::save_area().as_ref() };
+        assert_eq!(area.pinned_to(), Some(0));
+        // SAFETY: the thread is out while the other runs, which is no thread of its own, but that has no local maps. That it comes in on
+        // another CPU is what is tested.
+        unsafe {
+            local::switch_out::<K<P>>(area);
+            std::thread::scope(|scope| {
+                let elsewhere = || {
+                    machine.cpu(1).task(|_| {
+                        local::switch_in::<K<P>>(area);
+                        local::switch_out::<K<P>>(area);
+                    });
+                };
+                scope.spawn(elsewhere).join().unwrap();
+            });
+            assert_eq!(area.pinned_to(), Some(1));
+            local::switch_in::<K<P>>(area);
+        }
+        assert_eq!(page[..], [highmem::model::FRESH; PAGE_SIZE]);
+    });
+    let reports = machine.reports();
+    let moves =
+        [(0, 1), (1, 0)].map(|(from, to)| format!("a thread has local maps on CPU {from}, and goes on on CPU {to}"));
+    assert_eq!(reports, if cfg!(feature = "debug") { &moves[..] } else { &[] });
     check(&machine);
 }
 
