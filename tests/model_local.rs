@@ -89,9 +89,8 @@ fn maps_may_end_in_any_order<P: Paging>() {
 
 fn threads_and_handlers_come_at_each_step<P: Paging>() {
     let machine = machine::<P>();
-    // From the other end of memory: both halves of their entries are different, where there are two.
-    let last = machine.frames() as u64 - 1;
-    let mut others = [0, 1, 2, 3].map(|number| machine.alloc_at(Pfn::new(last - number).unwrap()));
+    // From the other end of high memory: both halves of their entries are different, where there are two.
+    let mut others = [0x2000, 0x2001, 0x2002, 0x2003].map(|pfn| machine.alloc_at(Pfn::new(pfn).unwrap()));
     let (cpu, mut pages) = (machine.cpu(0), four(&machine));
     let round = Cell::new(0_u8);
     // Other bytes each time, so that those of the last time are wrong.
