@@ -22,7 +22,7 @@ fn costs(task: &mut Task<'_>) {
     let mut high = frames::alloc_highmem().expect("a frame of high memory");
     let mut low = frames::alloc(Zone::Low).expect("a frame of lowmem");
 
-    budget("local_pair_and_pin", which, limits([18, 28, 22], [26, 36, 28]), task, |task| {
+    budget("local_pair_and_pin", which, limits([18, 25, 21], [24, 32, 26]), task, |task| {
         drop(kmap_local_page(&mut task.pinned().local().0, black_box(&mut high)));
     });
 
@@ -37,18 +37,18 @@ fn costs(task: &mut Task<'_>) {
 
     let mut pinned = task.pinned();
     let (mut local, _) = pinned.local();
-    budget("local_pair", which, limits([12, 20, 16], [21, 30, 24]), &mut local, |local| pair(local, &mut high));
+    budget("local_pair", which, limits([12, 20, 16], [19, 28, 22]), &mut local, |local| pair(local, &mut high));
     budget("local_pair_on_lowmem", which, limits([5, 6, 6], [5, 6, 6]), &mut local, |local| pair(local, &mut low));
 
-    switch(which, "local_switch_with_0_maps", limits([0; 3], [0; 3]));
+    switch(which, "local_switch_with_0_maps", limits([108, 124, 120], [110, 130, 122]));
     let (_one, mut local) = kmap_local_page(&mut local, &mut high);
-    switch(which, "local_switch_with_1_map", limits([0; 3], [0; 3]));
+    switch(which, "local_switch_with_1_map", limits([112, 129, 126], [116, 137, 130]));
     let [mut two, mut three, mut four] = [(); 3].map(|()| frames::alloc(Zone::High).expect("a frame of high memory"));
     let (_two, mut local) = kmap_local_page(&mut local, &mut two);
-    switch(which, "local_switch_with_2_maps", limits([0; 3], [0; 3]));
+    switch(which, "local_switch_with_2_maps", limits([116, 134, 132], [122, 144, 138]));
     let (_three, mut local) = kmap_local_page(&mut local, &mut three);
     let (_four, _) = kmap_local_page(&mut local, &mut four);
-    switch(which, "local_switch_with_4_maps", limits([0; 3], [0; 3]));
+    switch(which, "local_switch_with_4_maps", limits([124, 144, 144], [134, 158, 154]));
 }
 
 #[inline(always)]

@@ -108,8 +108,8 @@ fn hold_until(task: &mut Task<'_>, number: u32, end: u64) {
         if last.replace(here).is_some_and(|last| last != here) {
             MOVES.fetch_add(1, Relaxed);
         }
-        let (local, task) = pinned.local();
-        U0::nest(local, task, &mut frames[..depth], number, None);
+        let (local, sleeps) = pinned.local();
+        U0::nest(local, sleeps, &mut frames[..depth], number, None);
         assert_eq!(cpu::number(), here, "a thread with local maps went to another CPU");
         drop(pinned);
         thread::yield_now(task);
