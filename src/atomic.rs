@@ -20,8 +20,8 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
-use crate::slot::{KmType, Slot};
-use crate::tlb;
+use crate::slot::{Group, KmType, Slot};
+use crate::{local, tlb};
 
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
@@ -154,7 +154,7 @@ where
             if debug::ON {
                 debug::report_forgotten::<K, S>();
             }
-            unmap_forgotten::<K>(address);
+            unmap_forgotten::<K>(address, S::GROUP);
         }
         if debug::ON {
             debug::remember_origin::<K>(pte);
@@ -169,7 +169,10 @@ where
 /// Empties the entry of a slot and forgets its translation, in this order: an interrupt may come in between, and the slot is
 /// free only afterwards (I3).
 #[inline]
-pub(crate) fn unmap<K: Kernel>(address: usize) {
+pub(crate) fn unmap<K: Kernel>(address: usize, group: Group) {
+    if matches!(group, Group::MigrationOff) {
+        return local::unmap::<K>(address);
+    }
     // I10: no access to the page moves down across the store that makes it inaccessible.
     K::Machine::barrier();
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
@@ -183,8 +186,8 @@ pub(crate) fn unmap<K: Kernel>(address: usize) {
 /// bytes were borrowed from the guard.
 #[cold]
 #[inline(never)]
-fn unmap_forgotten<K: Kernel>(address: usize) {
-    unmap::<K>(address);
+fn unmap_forgotten<K: Kernel>(address: usize, group: Group) {
+    unmap::<K>(address, group);
 }
 
 impl<K, S, P> Drop for Mapping<'_, K, S, P>
@@ -198,7 +201,7 @@ where
             if debug::ON {
                 debug::check_same_cpu::<K, S>(self.address);
             }
-            unmap::<K>(self.address);
+            unmap::<K>(self.address, S::GROUP);
         }
     }
 }

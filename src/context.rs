@@ -9,13 +9,14 @@
 //! interrupts off.
 //!
 //! The types say it. A [`Task`] may sleep and has no slots (nor has a [`MaySleep`], which is a task that holds a mapping of the
-//! [pool](crate::pool)). It goes on, by exclusive borrow, to [`Atomic`] (it cannot be
+//! [pool](crate::pool), nor a [`MaySleepHere`], which is one that may have [local maps](crate::local)). It goes on, by exclusive borrow, to [`Atomic`] (it cannot be
 //! preempted), and that to [`BhOff`] (no softirqs) and [`IrqsOff`] (no interrupts); each adds the tokens that it makes
 //! exclusive. [`HardIrq`], [`Softirq`] and [`Nmi`] come from the kernel's entry code.
 //!
 //! ```text
 //!              slots              goes on to
-//! Task         -                  Atomic
+//! Task         -                  Atomic, Pinned
+//! Pinned       (local maps)       Atomic
 //! Atomic       atomic             BhOff, IrqsOff
 //! BhOff        softirq            IrqsOff
 //! Softirq      softirq            IrqsOff
@@ -25,7 +26,10 @@
 //! ```
 //!
 //! Everything that may sleep, wait, fault on user memory, or have another CPU run borrowed code takes `&mut Task` or `&mut MaySleep`, in
-//! the kernel as in this crate. Every atomic context holds that borrow, so nothing of this can be called under a mapping.
+//! the kernel as in this crate. Every atomic context holds that borrow, so nothing of this can be called under a mapping. What only
+//! sleeps takes `&mut MaySleepHere`, and can be called under local maps.
+//!
+//! [`Pinned`] and all that have slots have a `local` beside `slots`, if the kernel is a [`LocalKernel`].
 //!
 //! Forgetting a context (`mem::forget`) leaves preemption or interrupts off. That is a bug, but no slot gets a second owner.
 //!
@@ -44,9 +48,13 @@
 
 use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
+use core::ptr::NonNull;
 
 use crate::debug::{self, Held};
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, LocalKernel};
+use crate::local::sealed::SaveLevels as _;
+use crate::local::{InAtomic, InIrq, InNmi, InSoftirq, InTask, Local};
+use crate::machine::Machine as _;
 use crate::slot::{Group, KmTypes, StaysHere};
 
 /// Not `Send`, not `Sync` (I2), no longer than `'cx`.
@@ -118,15 +126,104 @@ entry_context! {
 ///
 /// A function that may sleep, and does not map pages by [`kmap`](crate::kmap()), takes `&mut MaySleep`: then it can be called with a
 /// `&mut Task`, which is more, and under mappings of the pool. One that takes `&mut Task` can not.
-pub struct MaySleep<'e, K>(Here<'e, K>);
+pub struct MaySleep<'e, K>(MaySleepHere<'e, K>);
 
-impl<K: Kernel> MaySleep<'_, K> {
+impl<K> MaySleep<'_, K> {
+    const NEW: Self = Self(MaySleepHere(Here::NEW));
+}
+
+impl<K: LocalKernel> MaySleep<'_, K> {
+    /// Keeps this thread on its CPU until the returned context is dropped, and so lets it have [local maps](crate::local). It may be
+    /// preempted, and sleep. Linux: `migrate_disable()`.
+    #[inline]
+    pub fn pinned(&mut self) -> Pinned<'_, K> {
+        // SAFETY: `LocalKernel::save_area` gives an area that lives as long as this thread.
+        unsafe { K::save_area().as_ref() }.pin();
+        // I10: no access to an entry moves up across it.
+        K::Machine::barrier();
+        Pinned(Here::NEW)
+    }
+}
+
+impl<'e, K> Deref for MaySleep<'e, K> {
+    type Target = MaySleepHere<'e, K>;
+
+    #[inline]
+    fn deref(&self) -> &MaySleepHere<'e, K> {
+        &self.0
+    }
+}
+
+impl<'e, K> DerefMut for MaySleep<'e, K> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut MaySleepHere<'e, K> {
+        &mut self.0
+    }
+}
+
+/// A thread that may sleep, but wakes up on the same CPU: what a task is while it may have [local maps](crate::local).
+///
+/// A function that only sleeps takes `&mut MaySleepHere`: then it can be called with a `&mut Task` or a `&mut MaySleep`, which are more, and
+/// under local maps. One that has borrowed code run by other threads or on other CPUs can not: it takes `&mut MaySleep`.
+pub struct MaySleepHere<'e, K>(Here<'e, K>);
+
+impl<K: Kernel> MaySleepHere<'_, K> {
     /// Turns preemption off until the returned context is dropped. Linux: `preempt_disable()`.
     #[inline]
     pub fn atomic(&mut self) -> Atomic<'_, K> {
         K::preempt_disable();
         Atomic(Here::NEW)
     }
+}
+
+/// A task that stays on its CPU, where others may run meanwhile: it can have [local maps](crate::local).
+#[must_use = "the task may go to another CPU again as soon as the context is dropped"]
+pub struct Pinned<'cx, K: LocalKernel>(Here<'cx, K>);
+
+impl<K: LocalKernel> Pinned<'_, K> {
+    /// The token of this context's local maps, once, and with it the right to sleep while they are in use.
+    #[inline]
+    pub fn local(&mut self) -> (Local<'_, K, InTask>, &mut MaySleepHere<'_, K>) {
+        // SAFETY: I1: one thread runs on this CPU at a time, the maps of the others being saved; interrupts use other slots; and `self`,
+        // of which a thread has one at a time, is borrowed while the token lives.
+        let local = unsafe { Local::new() };
+        // SAFETY: I2: it takes no memory, and this thread's own is borrowed as long as `self`.
+        (local, unsafe { NonNull::dangling().as_mut() })
+    }
+}
+
+impl<K: LocalKernel> Drop for Pinned<'_, K> {
+    #[inline]
+    fn drop(&mut self) {
+        debug::check_empty::<K>(Group::MigrationOff);
+        // I10: no access to an entry moves down across it.
+        K::Machine::barrier();
+        // SAFETY: as in `pinned`.
+        unsafe { K::save_area().as_ref() }.unpin();
+    }
+}
+
+/// The local maps of a context, for all that have some.
+macro_rules! local_maps {
+    ($($context:ident: $Level:ident beside $Slots:ident of $slots:ident;)*) => {$(
+        impl<K: LocalKernel> $context<'_, K> {
+            /// The token of this context's [local maps](crate::local), once, and with it all that `slots` gives.
+            #[inline]
+            pub fn local(&mut self) -> (Local<'_, K, $Level>, $Slots<'_, K>) {
+                // SAFETY: I1: as for `slots`, since nobody else has these slots of local maps.
+                unsafe { (Local::new(), K::KmTypes::$slots()) }
+            }
+        }
+    )*};
+}
+
+local_maps! {
+    Atomic: InAtomic beside AtomicSlots of atomic;
+    BhOff: InSoftirq beside SoftirqSlots of softirq;
+    Softirq: InSoftirq beside SoftirqSlots of softirq;
+    IrqsOff: InIrq beside IrqsOffSlots of irqs_off;
+    HardIrq: InIrq beside IrqsOffSlots of irqs_off;
+    Nmi: InNmi beside NmiSlots of nmi;
 }
 
 /// A thread that may sleep, for an entry of the [pool](crate::pool), too.
@@ -148,7 +245,7 @@ impl<K: Kernel> Task<'_, K> {
     ///   fault in kernel mode: that runs in the context of whatever took the fault.
     #[inline]
     pub unsafe fn enter<R>(f: impl FnOnce(&mut Task<'_, K>) -> R) -> R {
-        let mut task = Task { may_sleep: MaySleep(Here::NEW), held: Held::none() };
+        let mut task = Task { may_sleep: MaySleep::NEW, held: Held::none() };
         let result = f(&mut task);
         task.held.check_none::<K>();
         result

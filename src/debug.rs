@@ -17,13 +17,11 @@ use core::panic::Location;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
-use typenum::Unsigned;
-
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::paging::Paging;
-use crate::slot::{Group, KmType, KmTypes};
+use crate::slot::{Group, KmType};
 
 mod held;
 
@@ -62,6 +60,7 @@ impl State {
     /// Whether somebody in this state may use the slots of `group`.
     fn allows(self, group: Group) -> bool {
         match group {
+            Group::MigrationOff => self.serving == Serving::Thread,
             Group::PreemptionOff => self.serving == Serving::Thread && self.preemption_off,
             Group::SoftirqsOff => {
                 self.serving == Serving::SoftirqHandler || self.serving == Serving::Thread && self.softirqs_off
@@ -142,6 +141,13 @@ pub enum Report {
         /// Who maps or unmaps.
         caller: &'static Location<'static>,
     },
+    /// A thread with local maps goes on on another CPU than it was on: it was to stay there ([`local`](crate::local)).
+    Moved {
+        /// Where it was.
+        from: usize,
+        /// Where it goes on.
+        to: usize,
+    },
     /// [`Kernel::cpu`] is not below [`Kernel::Cpus`].
     NoSuchCpu {
         /// The slot that is to be used.
@@ -185,6 +191,7 @@ impl fmt::Display for Report {
         match self {
             Self::WrongContext { slot, cpu, caller, group, state } => {
                 let needs = match group {
+                    Group::MigrationOff => "a thread that stays on its CPU",
                     Group::PreemptionOff => "a thread with preemption off",
                     Group::SoftirqsOff => "a softirq, or a thread with softirqs off",
                     Group::InterruptsOff => "interrupts off",
@@ -212,6 +219,9 @@ impl fmt::Display for Report {
             }
             Self::NoSuchCpu { slot, cpu, cpus, caller } => {
                 write!(f, "slot {slot} at {caller}: `Kernel::cpu` says {cpu}, of {cpus} CPUs")
+            }
+            Self::Moved { from, to } => {
+                write!(f, "a thread has local maps on CPU {from}, and goes on on CPU {to}")
             }
             Self::OtherCpu { slot, cpu, address, mapped_by } => {
                 write!(f, "slot {slot} on CPU {cpu}: unmaps {address:#x}, which is not mapped on this CPU")?;
@@ -273,7 +283,7 @@ fn mapping<K: Kernel>(cpu: usize, slot: usize) -> Option<Mapping> {
     // SAFETY: I9: an entry of the window; it is only read.
     let (pfn, writable) = unsafe { K::Paging::get::<K::Machine>(pte) }?;
     let mapped_by = place_of_origin::<K>(pte);
-    Some(Mapping { cpu, slot: K::KmTypes::NAMES[slot], address, pfn, writable, mapped_by })
+    Some(Mapping { cpu, slot: Window::<K>::name(slot), address, pfn, writable, mapped_by })
 }
 
 /// Reports if slot `S` is used where others can come in between.
@@ -323,7 +333,7 @@ fn first_with_number<K: Kernel>(cpu: usize, this: u32) -> Option<u32> {
 /// Reports if the mapping at `address` ends on another CPU than it began on: one whose slot has another address, or is empty.
 pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: usize) {
     let (cpu, pte) = (K::cpu(), Window::<K>::entry_of(address));
-    let here = Window::<K>::place(cpu.min(Window::<K>::CPUS), <S::Index as Unsigned>::USIZE).0;
+    let here = Window::<K>::place(cpu.min(Window::<K>::CPUS), S::PLACE).0;
     // SAFETY: I1: the caller has the token of the slot that was mapped.
     if address != here || unsafe { K::Paging::is_empty::<K::Machine>(pte) } {
         let mapped_by = place_of_origin::<K>(pte);
@@ -334,7 +344,7 @@ pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: us
 /// Reports what is still mapped in slot `S` of this CPU, which is to be mapped again.
 #[track_caller]
 pub(crate) fn report_forgotten<K: Kernel, S: KmType<Set = K::KmTypes>>() {
-    if let Some(mapping) = mapping::<K>(K::cpu(), <S::Index as Unsigned>::USIZE) {
+    if let Some(mapping) = mapping::<K>(K::cpu(), S::PLACE) {
         K::report(&Report::Forgotten { mapping, caller: Some(Location::caller()) });
     }
 }
@@ -344,10 +354,10 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     if !ON {
         return;
     }
-    let slots = (0..Window::<K>::SLOTS).filter(|&slot| K::KmTypes::GROUPS[slot] == group);
+    let slots = (0..Window::<K>::SLOTS).filter(|&slot| Window::<K>::group(slot) == group);
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
-        crate::atomic::unmap::<K>(mapping.address);
+        crate::atomic::unmap::<K>(mapping.address, group);
     }
 }
 

@@ -25,7 +25,7 @@ use crate::debug;
 use crate::kernel::Kernel;
 use crate::page::Pfn;
 use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging, Protection};
-use crate::slot::{KmType, KmTypes};
+use crate::slot::{Group, KmType, KmTypes};
 
 /// One page table, which only the processor and this crate look into.
 #[repr(C, align(4096))]
@@ -176,7 +176,7 @@ mod sealed {
 
 /// The slots of a CPU, each with its name and its virtual address: for reports. With a [`CpuFixmap`], they are the same for all.
 pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str, usize)> {
-    K::KmTypes::NAMES.iter().enumerate().map(move |(slot, &name)| (name, Window::<K>::place(cpu, slot).0))
+    (0..Window::<K>::SLOTS).map(move |slot| (Window::<K>::name(slot), Window::<K>::place(cpu, slot).0))
 }
 
 /// The arithmetic of kernel `K`'s window.
@@ -187,7 +187,10 @@ impl<K: Kernel> Window<K> {
     /// How many CPUs' slots are here.
     pub(crate) const CPUS_HERE: usize = if Self::OF_ONE_CPU { 1 } else { Self::CPUS };
     pub(crate) const OF_ONE_CPU: bool = <K::Fixmap as FixmapTables>::OF_ONE_CPU;
-    pub(crate) const SLOTS: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
+    /// How many slots have names.
+    pub(crate) const NAMED: usize = <<K::KmTypes as KmTypes>::Count as Unsigned>::USIZE;
+    /// These, and behind them those of local maps.
+    pub(crate) const SLOTS: usize = Self::NAMED + K::LOCALS.count();
 
     /// With the feature `debug`, there is an unmapped page before each slot, and one behind the last.
     const FENCES: usize = if debug::ON { Self::SLOTS + 1 } else { 0 };
@@ -248,10 +251,22 @@ impl<K: Kernel> Window<K> {
         }
         // SAFETY: I9: `Kernel::cpu` promises it.
         unsafe { hint::assert_unchecked(cpu < Self::CPUS) };
-        let (address, entry) = Self::place(cpu, <S::Index as Unsigned>::USIZE);
+        let (address, entry) = Self::place(cpu, S::PLACE);
         // SAFETY: I9: the slots of all CPUs fit, as `CHECKED` says. Knowing it, the compiler need not ask again when it unmaps.
         unsafe { hint::assert_unchecked(Self::contains(address)) };
         (address, entry)
+    }
+
+    /// The name of a slot.
+    pub(crate) fn name(slot: usize) -> &'static str {
+        let name = K::KmTypes::NAMES.get(slot);
+        name.copied().unwrap_or_else(|| K::LOCALS.name(slot - Self::NAMED))
+    }
+
+    /// What makes a slot exclusive.
+    pub(crate) fn group(slot: usize) -> Group {
+        let group = K::KmTypes::GROUPS.get(slot);
+        group.copied().unwrap_or_else(|| K::LOCALS.group(slot - Self::NAMED))
     }
 
     /// The address of a slot of a CPU, and its entry.

@@ -1,6 +1,6 @@
 //! The kernel's side: the one trait that a kernel implements, a second one for kernels that want `kmap`, too, a third for those that copy
-//! from and to user memory, a fourth for those whose disks do not reach all memory, and a fifth for those whose page tables are in high
-//! memory.
+//! from and to user memory, a fourth for those whose disks do not reach all memory, a fifth for those whose page tables are in high
+//! memory, and a sixth for those that want local maps.
 
 use core::ops::Range;
 use core::ptr::NonNull;
@@ -11,6 +11,7 @@ use crate::context::MaySleep;
 use crate::copy;
 use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
+use crate::local::{Locals, SaveLevels};
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
 use crate::pagetable::{Cpus, Scope};
@@ -50,8 +51,9 @@ use crate::tlb::{self, Translations};
 ///   [`irq_restore`](Self::irq_restore).
 /// - [ ] These three nest without end, since safe code can forget a context: a count that has no next number stays where it is for
 ///   good, or stops the machine, but does not begin again at zero.
-/// - [ ] Nothing that safe code can do runs borrowed code on another CPU, or lends it to another thread, without `&mut Task`: the
-///   bytes of an atomic mapping are borrowed from it, and another CPU would keep its translation.
+/// - [ ] Nothing that safe code can do runs borrowed code on another CPU, or lends it to another thread, without `&mut Task` or
+///   `&mut MaySleep`: the bytes of an atomic or a local mapping are borrowed from it, and another CPU would keep its translation. (A
+///   `&mut MaySleepHere` is not enough.)
 /// - [ ] Nothing else that safe code can do ends these states early. (Lock guards that restore a saved interrupt flag can be
 ///   dropped out of order: let them count how often interrupts were turned off, as `preempt_disable` does.)
 ///
@@ -88,6 +90,9 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code. On with
     /// the feature `debug`, unless the kernel says otherwise.
     const FORCE_MAP: bool = debug::ON;
+
+    /// How many slots each CPU has for [local maps](crate::local): `Locals::of::<Self>()`, if the kernel is a [`LocalKernel`].
+    const LOCALS: Locals = Locals::NONE;
 
     /// The page-table pages behind the window: those of this CPU, if each has its own.
     fn fixmap() -> &'static Self::Fixmap;
@@ -360,6 +365,40 @@ pub unsafe trait PageTableKernel: Kernel {
         // SAFETY: a kernel runs at privilege level 0, and `on_cpus` keeps `work` on its CPU.
         Self::on_cpus(scope.cpus(), &|| unsafe { scope.flush_here::<Self>() });
     }
+}
+
+/// What the crate has to know beyond [`Kernel`] of a kernel that wants [local maps](crate::local).
+///
+/// The kernel sets [`Kernel::LOCALS`] to [`Locals::of::<Self>()`](Locals::of): with other numbers, mapping does not compile. A level that
+/// is not wanted has `typenum::U0` slots.
+///
+/// # Safety
+/// The implementer ticks off:
+///
+/// - [ ] Each thread has a [`SaveArea`](Self::SaveArea) of its own, new or [reset](crate::local::SaveArea::reset) when the thread begins,
+///   and [`save_area`](Self::save_area) gives that of the thread that runs, as long as it runs. Called by threads only.
+/// - [ ] At each switch from one thread to another, on the CPU that switches, with preemption or interrupts off: first
+///   [`switch_out`](crate::local::switch_out) with the area of the one, then [`switch_in`](crate::local::switch_in) with that of the
+///   other. Between the two, nobody maps in a slot of a task.
+/// - [ ] A thread that is switched out, and whose area has [`pinned_to`](crate::local::SaveArea::pinned_to) a CPU, goes on on that CPU.
+pub unsafe trait LocalKernel: Kernel {
+    /// How many pages a task can have mapped at a time, one under the other.
+    type TaskLevels: Unsigned;
+    /// How many a task can with preemption off, beside those.
+    type AtomicLevels: Unsigned;
+    /// How many a softirq can, or a task that keeps softirqs out.
+    type SoftirqLevels: Unsigned;
+    /// How many an interrupt handler can, or who has interrupts off.
+    type IrqLevels: Unsigned;
+    /// How many a non-maskable interrupt can.
+    type NmiLevels: Unsigned;
+
+    /// What a thread's maps are kept in while it does not run: [`SaveArea<8>`](crate::local::SaveArea) with eight
+    /// [`TaskLevels`](Self::TaskLevels).
+    type SaveArea: SaveLevels;
+
+    /// The area of the thread that runs.
+    fn save_area() -> NonNull<Self::SaveArea>;
 }
 
 /// What becomes of a page fault during a copy: of [`UserKernel`].

@@ -14,6 +14,7 @@ pub mod fixmap;
 #[doc = include_str!("../docs/invariants.md")]
 pub mod invariants {}
 pub mod kernel;
+pub mod local;
 pub mod machine;
 #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
 pub mod model;
@@ -42,9 +43,10 @@ pub use typenum;
 pub use zerocopy;
 
 pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
-pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, Nmi, Softirq, Task};
+pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, MaySleepHere, Nmi, Pinned, Softirq, Task};
 pub use fixmap::Fixmap;
-pub use kernel::{BounceKernel, Kernel, PageTableKernel, PoolKernel, UserKernel};
+pub use kernel::{BounceKernel, Kernel, LocalKernel, PageTableKernel, PoolKernel, UserKernel};
+pub use local::{KmapLocal, Local, kmap_local_page, kmap_local_pfn, kunmap_local};
 pub use ops::{
     FrameRun, PageRun, SharedFrameRun, clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage,
     copy_mc_user_highpage, copy_user_highpage, memcpy_from_page, memcpy_page, memcpy_to_page, memset_page,

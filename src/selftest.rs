@@ -16,7 +16,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{MemoryType, PAGE_SIZE, Paging, Pat, Protection};
-use crate::slot::{Group, KmTypes};
+use crate::slot::Group;
 use crate::tlb::Translations;
 
 /// What is not as the kernel promises.
@@ -153,10 +153,10 @@ unsafe fn run<K: Kernel, P: Page<Paging = K::Paging>>(
         return Err(Error::NoSuchCpu { cpu, cpus });
     }
     check_registers::<K>(cpu)?;
-    let slots = (0..Window::<K>::SLOTS).filter(|&slot| groups(K::KmTypes::GROUPS[slot]));
+    let slots = (0..Window::<K>::SLOTS).filter(|&slot| groups(Window::<K>::group(slot)));
     for slot in slots {
         let (address, _) = Window::<K>::place(cpu, slot);
-        let at = Place { cpu, slot: K::KmTypes::NAMES[slot], address };
+        let at = Place { cpu, slot: Window::<K>::name(slot), address };
         for (page, bytes) in pages {
             // SAFETY: I1: the caller's promise.
             unsafe { try_slot::<K>(at, (page.pfn(), bytes), &mut read)? };
@@ -178,7 +178,7 @@ unsafe fn try_slot<K: Kernel>(
     // SAFETY: I1: the slot is the caller's. A guard that was forgotten is nobody's (I3).
     unsafe {
         if !K::Paging::is_empty::<K::Machine>(pte) {
-            atomic::unmap::<K>(at.address);
+            atomic::unmap::<K>(at.address, Group::InterruptsOff);
         }
     }
     if read(at.address).is_some() {
@@ -191,7 +191,7 @@ unsafe fn try_slot<K: Kernel>(
     // SAFETY: I1: the slot is the caller's, and empty.
     unsafe { K::Paging::set::<K::Machine>(pte, K::Paging::entry(pfn.number(), protection)) };
     let seen = look(at, bytes, read);
-    atomic::unmap::<K>(at.address);
+    atomic::unmap::<K>(at.address, Group::InterruptsOff);
     seen?;
     if read(at.address).is_some() { Err(Error::StillMapped(at)) } else { Ok(()) }
 }
@@ -246,6 +246,7 @@ mod tests {
     use crate::machine::Registers;
     use crate::machine::recorder::REGISTERS;
     use crate::paging::Pae;
+    use crate::slot::KmTypes;
     use crate::test_kernel::{CPU, FIXMAP_BASE, GlobalTranslations, SLOTS, TestKernel, Variant, entry, page};
     use crate::{Frame, linux};
     use core::cell::Cell;

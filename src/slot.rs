@@ -34,11 +34,17 @@ pub unsafe trait KmType: 'static {
     const NAME: &'static str;
     /// What makes it exclusive.
     const GROUP: Group;
+
+    /// Its place among all entries of a CPU.
+    #[doc(hidden)]
+    const PLACE: usize = <Self::Index as Unsigned>::USIZE;
 }
 
 /// What makes a slot exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Group {
+    /// The task has its CPU to itself: others run there, too, but not with its mappings. See [`local`](crate::local).
+    MigrationOff,
     /// Preemption is off.
     PreemptionOff,
     /// Softirqs are off, or this is one.

@@ -317,3 +317,60 @@ pub fn space(task: &mut Task<'_>) -> (Space, Frames) {
     edit.flush(flush);
     (space, frames)
 }
+
+pub use highmem::local::{Depth, InTask, Local, Locals, Room, SaveArea};
+pub use highmem::{LocalKernel, kmap_local_page, kunmap_local};
+
+/// A kernel that has local maps, three for a task, and is otherwise as `MyKernel`.
+pub struct Nested;
+
+static NESTED_FIXMAP: Fixmap<1> = Fixmap::new::<Nested>();
+static AREA: SaveArea<3> = SaveArea::new();
+
+pub type NestedTask<'e> = highmem::Task<'e, Nested>;
+pub type NestedMaySleepHere<'e> = highmem::MaySleepHere<'e, Nested>;
+pub type NestedMaySleep<'e> = highmem::MaySleep<'e, Nested>;
+
+// SAFETY: as for `MyKernel`.
+unsafe impl Kernel for Nested {
+    type Paging = Pae;
+    type KmTypes = Set;
+    type Cpus = typenum::U1;
+    type Machine = highmem::machine::X86;
+    type Fixmap = Fixmap<1>;
+    const FIXMAP_BASE: usize = 0xffc0_0000;
+    const LOCALS: Locals = Locals::of::<Self>();
+
+    fn fixmap() -> &'static Fixmap<1> {
+        &NESTED_FIXMAP
+    }
+    kernel_of_a_process!();
+}
+
+// SAFETY: there is one thread, which is never switched out.
+unsafe impl LocalKernel for Nested {
+    type TaskLevels = typenum::U3;
+    type AtomicLevels = typenum::U1;
+    type SoftirqLevels = typenum::U0;
+    type IrqLevels = typenum::U2;
+    type NmiLevels = typenum::U0;
+    type SaveArea = SaveArea<3>;
+
+    fn save_area() -> NonNull<SaveArea<3>> {
+        NonNull::from(&AREA)
+    }
+}
+
+/// Runs `f` as a thread of that kernel.
+pub fn nested_thread<R>(f: impl FnOnce(&mut NestedTask<'_>) -> R) -> R {
+    // SAFETY: all frames are lowmem. The one thread of a passing case.
+    unsafe { highmem::Task::enter(f) }
+}
+
+/// Waits for an event, and wakes up on the same CPU.
+pub fn sleep_here(_task: &mut NestedMaySleepHere<'_>) {}
+
+/// Runs `f` on another CPU, and waits for it.
+pub fn elsewhere(_task: &mut NestedMaySleep<'_>, f: impl FnOnce() + Send) {
+    std::thread::scope(|scope| scope.spawn(f).join().unwrap());
+}

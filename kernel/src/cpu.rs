@@ -7,15 +7,16 @@
 
 use core::arch::asm;
 use core::mem::offset_of;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering::Relaxed;
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU16, AtomicU32};
 
 use highmem::Kernel;
+use highmem::local::SaveArea;
 use typenum::Unsigned;
 use x86::controlregs::{Cr0, cr0, cr0_write};
 
-use crate::kmap::ExampleKernel;
+use crate::kmap::{ExampleKernel, LOCAL_LEVELS};
 use crate::user::Current;
 use crate::{arch, gdt, sched};
 
@@ -59,6 +60,8 @@ pub(crate) struct Cpu {
     pub in_softirq: AtomicBool,
     /// What the thread that runs has of user space, if it has an address space.
     pub user: AtomicPtr<Current>,
+    /// What it has of local maps.
+    local_maps: AtomicPtr<SaveArea<LOCAL_LEVELS>>,
 }
 
 impl Cpu {
@@ -75,7 +78,13 @@ impl Cpu {
             softirqs_off: AtomicU32::new(0),
             in_softirq: AtomicBool::new(false),
             user: AtomicPtr::new(ptr::null_mut()),
+            local_maps: AtomicPtr::new(ptr::null_mut()),
         }
+    }
+
+    /// Has the thread that runs next find its own local maps.
+    pub fn set_local_maps(&self, next: sched::Id) {
+        self.local_maps.store(ptr::from_ref(sched::local_maps(next)).cast_mut(), Relaxed);
     }
 }
 
@@ -94,6 +103,7 @@ pub(crate) fn init(number: usize) {
     let cpu = &CPUS[number];
     let itself = (&raw const *cpu).cast_mut();
     cpu.itself.store(itself, Relaxed);
+    cpu.set_local_maps(number); // those of the thread that idles
     gdt::init(number, itself as usize);
     // SAFETY: the segment has just been loaded with this CPU's own structure, which is static.
     unsafe { arch::set_cpu_base(itself as usize) };
@@ -178,6 +188,22 @@ pub(crate) fn user() -> *const Current {
         );
     }
     user
+}
+
+/// What the thread that runs has of local maps: the thread's, wherever it moves.
+#[inline]
+pub(crate) fn local_maps() -> NonNull<SaveArea<LOCAL_LEVELS>> {
+    let maps;
+    // SAFETY: one load from this CPU's structure; `init` comes first, and sets it. Not `pure`: not the same for each thread.
+    unsafe {
+        asm!(
+            own!("mov {maps},"),
+            maps = out(reg) maps,
+            offset = const offset_of!(Cpu, local_maps),
+            options(readonly, nostack, preserves_flags)
+        );
+        NonNull::new_unchecked(maps)
+    }
 }
 
 /// One more reason in a count of reasons. A count at its end stays there: so many contexts were forgotten that what they keep off

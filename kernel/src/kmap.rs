@@ -10,11 +10,14 @@ use core::ptr::NonNull;
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
+use highmem::local::{InTask, Locals, SaveArea};
 use highmem::machine::X86;
 use highmem::pagetable::Cpus;
 use highmem::tlb::Translations;
-use highmem::{BounceKernel, Kernel, PAGE_SIZE, PageBytes, PageTableKernel, Pfn, Pool, PoolKernel, UserKernel, linux};
-use typenum::{U4, Unsigned};
+use highmem::{
+    BounceKernel, Kernel, LocalKernel, PAGE_SIZE, PageBytes, PageTableKernel, Pfn, Pool, PoolKernel, UserKernel, linux,
+};
+use typenum::{U0, U2, U4, U8, Unsigned};
 
 use crate::paging::{self, DIRECT_MAP_BASE};
 use crate::sync::IrqLock;
@@ -34,6 +37,8 @@ pub type Task<'e> = highmem::Task<'e, ExampleKernel>;
 pub type MaySleep<'e> = highmem::MaySleep<'e, ExampleKernel>;
 /// An interrupt handler of this kernel.
 pub type HardIrq<'e> = highmem::HardIrq<'e, ExampleKernel>;
+/// A thread of this kernel that may have local maps: it can sleep, and stays on its CPU.
+pub type MaySleepHere<'e> = highmem::MaySleepHere<'e, ExampleKernel>;
 /// User memory, as this kernel has it.
 pub type UserSlice = highmem::UserSlice<ExampleKernel>;
 /// User memory that is copied from.
@@ -44,6 +49,8 @@ pub type UserWriter = highmem::user::UserWriter<ExampleKernel>;
 pub type Softirq<'e> = highmem::Softirq<'e, ExampleKernel>;
 /// A thread of this kernel that cannot be preempted.
 pub type Atomic<'cx> = highmem::Atomic<'cx, ExampleKernel>;
+/// The token of a task's local maps.
+pub type Local<'cx, D = U0> = highmem::Local<'cx, ExampleKernel, InTask, D>;
 /// The token of a slot of this kernel.
 pub type Slot<'cx, S> = highmem::Slot<'cx, ExampleKernel, S>;
 
@@ -69,6 +76,8 @@ unsafe impl Kernel for ExampleKernel {
     type Fixmap = window::Tables;
 
     const FIXMAP_BASE: usize = arch::WINDOW_BASE;
+
+    const LOCALS: Locals = Locals::of::<Self>();
 
     const TRANSLATIONS: Translations =
         if paging::GLOBAL_TRANSLATIONS { Translations::Global } else { Translations::Untagged };
@@ -145,6 +154,26 @@ unsafe impl Kernel for ExampleKernel {
             return None;
         }
         NonNull::new(core::ptr::with_exposed_provenance_mut(DIRECT_MAP_BASE + pfn.number() * PAGE_SIZE))
+    }
+}
+
+/// How many local maps a task can have.
+pub const LOCAL_LEVELS: usize = <ExampleKernel as LocalKernel>::TaskLevels::USIZE;
+
+// SAFETY: the checklist of `LocalKernel`: `sched` has an area for each thread, which it resets before the thread begins, and in each switch,
+// with interrupts off, calls both hooks; the CPU leads to that of the thread that runs. A thread that is pinned is not taken by another
+// CPU.
+unsafe impl LocalKernel for ExampleKernel {
+    type TaskLevels = U8;
+    type AtomicLevels = U4;
+    type SoftirqLevels = U4;
+    type IrqLevels = U4;
+    type NmiLevels = U2;
+    type SaveArea = SaveArea<LOCAL_LEVELS>;
+
+    #[inline]
+    fn save_area() -> NonNull<SaveArea<LOCAL_LEVELS>> {
+        cpu::local_maps()
     }
 }
 

@@ -11,6 +11,9 @@
 //! The lock is held from the moment one thread is put away until the next one runs: nobody takes a thread whose registers are still
 //! in use. Whoever comes out of a switch unlocks what another thread has locked.
 //!
+//! What a thread has of local maps goes with it: taken off its CPU at a switch and put back when it goes on, which it does there and nowhere
+//! else.
+//!
 //! A switch saves the registers that a function has to preserve, on the thread's stack; an interrupt has saved the others there. There is
 //! little else: the targets have no FPU, MMX or SSE registers (soft float), and CR3 changes only where one of the two threads has an address
 //! space of its own ([`user`]). A thread without one runs on the kernel's tables, so that no CPU still uses those of a process
@@ -22,12 +25,14 @@ use alloc::vec::Vec;
 use core::mem;
 use core::ops::{Deref, DerefMut};
 use core::ptr;
+use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
+use highmem::local::{self, SaveArea};
 use spin::mutex::SpinMutex;
 
-use crate::kmap::Task;
+use crate::kmap::{ExampleKernel, LOCAL_LEVELS, Task};
 use crate::{arch, boot, cpu, irq, lapic, smp, timer, user};
 
 /// How many threads there can be at a time, besides those that idle.
@@ -99,6 +104,11 @@ impl Thread {
     }
 }
 
+/// Whether a thread that does not run may do so on a CPU, as far as its local maps are concerned.
+fn may_leave_for(id: Id, cpu: usize) -> bool {
+    local_maps(id).pinned_to().is_none_or(|pinned| pinned == cpu)
+}
+
 struct Threads {
     all: [Thread; ALL],
     ready: VecDeque<Id>,
@@ -106,6 +116,17 @@ struct Threads {
     running: [Id; cpu::MAX],
     /// The CPUs that idle, and that nobody has poked since they do.
     idle: [bool; cpu::MAX],
+}
+
+/// How often a CPU went from one thread to another.
+pub(crate) static SWITCHES: AtomicU64 = AtomicU64::new(0);
+
+/// What each thread has of local maps.
+static LOCAL_MAPS: [SaveArea<LOCAL_LEVELS>; ALL] = [const { SaveArea::new() }; _];
+
+/// Those of a thread.
+pub(crate) fn local_maps(id: Id) -> &'static SaveArea<LOCAL_LEVELS> {
+    &LOCAL_MAPS[id]
 }
 
 static THREADS: SpinMutex<Threads> = SpinMutex::new({
@@ -173,7 +194,12 @@ impl Threads {
 
     /// Where in the queue the next thread for a CPU is.
     fn next_for(&self, cpu: usize) -> Option<usize> {
-        self.ready.iter().position(|&id| self.all[id].may_run_on(cpu))
+        self.ready.iter().position(|&id| self.may_run_on(id, cpu))
+    }
+
+    /// Whether a thread that does not run may do so on a CPU.
+    fn may_run_on(&self, id: Id, cpu: usize) -> bool {
+        self.all[id].may_run_on(cpu) && may_leave_for(id, cpu)
     }
 
     fn make_ready(&mut self, id: Id) {
@@ -194,7 +220,7 @@ impl Threads {
     /// Has a CPU that idles look for work, if one does that may run the thread.
     fn poke_for(&mut self, id: Id) {
         let here = cpu::number();
-        let may_take_it = |&cpu: &usize| self.idle[cpu] && self.all[id].may_run_on(cpu);
+        let may_take_it = |&cpu: &usize| self.idle[cpu] && self.may_run_on(id, cpu);
         let Some(cpu) = core::iter::once(here).chain(0..smp::count()).find(may_take_it) else { return };
         self.idle[cpu] = false;
         if cpu == here {
@@ -234,6 +260,8 @@ pub(crate) fn try_spawn(name: &'static str, bound: Option<usize>, body: Body) ->
     // SAFETY: nobody uses the stack of a thread that there is not.
     let stack_pointer = unsafe { first_frame(boot::stack_top(id)) };
     let lives = threads.all[id].lives;
+    // SAFETY: there is no such thread, and the one before it does not run.
+    unsafe { local_maps(id).reset() };
     threads.all[id] = Thread { bound, stack_pointer, body: Some(body), lives, ..Thread::new(name, State::Ready) };
     threads.make_ready(id);
     threads.poke_for(id);
@@ -302,10 +330,16 @@ fn switch(mut threads: Locked) -> Locked {
     // SAFETY: the thread that goes on has what this leads to, or has said that it has none; interrupts are off.
     unsafe { user::load(threads.all[next].user) };
     let from = &raw mut threads.all[current].stack_pointer;
+    // SAFETY: I3: this CPU goes from the one thread to the other, with interrupts off.
+    unsafe { local::switch_out::<ExampleKernel>(local_maps(current)) };
+    cpu.set_local_maps(next);
+    SWITCHES.fetch_add(1, Relaxed);
     mem::forget(threads); // the thread that goes on has the lock now
     // SAFETY: `to` is what an earlier switch, or `first_frame`, has left of a thread that runs nowhere, and the lock keeps others from it.
     // I2: the thread that goes is not one that has to stay, by the assertions.
     unsafe { arch::switch_stacks(from, to) };
+    // SAFETY: as above; this thread goes on, on whatever CPU, which `next_for` has found to be the right one.
+    unsafe { local::switch_in::<ExampleKernel>(local_maps(current)) };
     // This may be another CPU.
     cpu::this().irqs_were_on.store(were_on, Relaxed);
     Locked(())

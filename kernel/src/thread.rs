@@ -1,6 +1,6 @@
 //! Threads. Each has a stack of its own and a [`Task`], and runs on whatever CPU is free, unless it is bound to one.
 //!
-//! Whatever sleeps takes the thread's `&mut Task`, or at least its `&mut MaySleep`, and so cannot be called under an atomic mapping (I7).
+//! Whatever sleeps takes the thread's `&mut Task`, or at least its `&mut MaySleepHere`, and so cannot be called under an atomic mapping (I7).
 //!
 //! ```ignore
 //! let sum = thread::spawn("sum", move |_| numbers.iter().sum::<u64>());
@@ -10,9 +10,10 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::ops::Range;
+use core::sync::atomic::Ordering::Relaxed;
 use core::time::Duration;
 
-use crate::kmap::{MaySleep, Task};
+use crate::kmap::{MaySleepHere, Task};
 pub use crate::sched::MAX;
 use crate::sync::IrqLock;
 use crate::{boot, sched, timer};
@@ -92,7 +93,7 @@ impl<T> JoinHandle<T> {
     ///
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
-    pub fn join(self, _task: &mut MaySleep<'_>) -> T {
+    pub fn join(self, _task: &mut MaySleepHere<'_>) -> T {
         sched::join(self.thread);
         self.result.with(Option::take).expect("a thread that has ended has returned something")
     }
@@ -104,7 +105,7 @@ impl<T> JoinHandle<T> {
 ///
 /// As [`JoinHandle::join`].
 #[track_caller]
-pub fn sleep(_task: &mut MaySleep<'_>, time: Duration) {
+pub fn sleep(_task: &mut MaySleepHere<'_>, time: Duration) {
     // The time since the last tick does not count.
     sched::sleep_until(timer::uptime() + timer::period() + time);
 }
@@ -115,8 +116,13 @@ pub fn sleep(_task: &mut MaySleep<'_>, time: Duration) {
 ///
 /// As [`JoinHandle::join`].
 #[track_caller]
-pub fn yield_now(_task: &mut MaySleep<'_>) {
+pub fn yield_now(_task: &mut MaySleepHere<'_>) {
     sched::yield_now();
+}
+
+/// How often a CPU has gone from one thread to another so far.
+pub fn switches() -> u64 {
+    sched::SWITCHES.load(Relaxed)
 }
 
 /// The addresses of this thread's stack. The page below is never mapped.

@@ -13,7 +13,7 @@ use alloc::collections::VecDeque;
 use core::mem;
 use core::time::Duration;
 
-use crate::kmap::MaySleep;
+use crate::kmap::{MaySleep, MaySleepHere};
 use crate::sync::IrqLock;
 use crate::{sched, timer};
 
@@ -73,7 +73,7 @@ impl WaitQueue {
     ///
     /// If a context was forgotten, so that this thread must not sleep.
     #[track_caller]
-    pub fn wait(&self, _thread: &mut MaySleep<'_>, mut condition: impl FnMut() -> bool) {
+    pub fn wait(&self, _thread: &mut MaySleepHere<'_>, mut condition: impl FnMut() -> bool) {
         // SAFETY: nothing is left in the queue for others to ask.
         unsafe { self.wait_until(&mut condition, None, None) };
     }
@@ -85,7 +85,12 @@ impl WaitQueue {
     /// As [`wait`](Self::wait).
     #[track_caller]
     #[must_use = "the time may have ended"]
-    pub fn wait_to(&self, _thread: &mut MaySleep<'_>, deadline: Duration, mut condition: impl FnMut() -> bool) -> bool {
+    pub fn wait_to(
+        &self,
+        _thread: &mut MaySleepHere<'_>,
+        deadline: Duration,
+        mut condition: impl FnMut() -> bool,
+    ) -> bool {
         // SAFETY: nothing is left in the queue for others to ask.
         unsafe { self.wait_until(&mut condition, None, Some(deadline)) }
     }

@@ -235,7 +235,7 @@ mod on {
                     let mut atomic = task.atomic();
                     let guard = kmap_atomic(atomic.slots().user0, frame());
                     // Another CPU sees its own tables at the same addresses, and there the slot is empty.
-                    crate::atomic::unmap::<K>(guard.address());
+                    crate::atomic::unmap::<K>(guard.address(), Group::PreemptionOff);
                     drop(guard);
                 });
             }

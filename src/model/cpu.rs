@@ -2,8 +2,9 @@
 
 use core::cell::Cell;
 use core::fmt;
+use core::marker::PhantomData;
 use core::mem;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::AtomicUsize;
 use core::sync::atomic::Ordering::{AcqRel, Acquire};
 use std::boxed::Box;
@@ -15,11 +16,12 @@ use super::hardware::{Counts, tell};
 use super::machine::{Inner, Machine};
 use super::{ModelKernel, PoolSize, interleave, mmu};
 use crate::debug::{Serving, State};
-use crate::kernel::GaveUp;
+use crate::kernel::{GaveUp, LocalKernel};
+use crate::local::{self, SaveArea};
 use crate::paging::Paging;
 use crate::slot::KmTypes;
 use crate::{HardIrq, Nmi, Softirq, Task};
-use typenum::U4;
+use typenum::{U4, Unsigned};
 
 /// What interrupts a CPU.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,6 +31,8 @@ pub(super) enum Kind {
     OfAnotherCpu,
     NonMaskable,
     BottomHalf,
+    /// Another thread is due.
+    Switch,
 }
 
 /// Something that is to interrupt a CPU, as soon as that can be.
@@ -63,7 +67,12 @@ struct Here {
     counts: Cell<Counts>,
     steps: Cell<usize>,
     injection: Cell<Option<Injection>>,
+    /// What the thread that runs has of local maps.
+    area: Cell<*const Area>,
 }
+
+/// What a thread has of local maps.
+pub(super) type Area = SaveArea<{ super::kernel::TaskLevels::USIZE }>;
 
 std::thread_local! {
     // Constant and without a destructor: the signal handler reads it.
@@ -78,6 +87,7 @@ std::thread_local! {
             counts: Cell::new(Counts::NONE),
             steps: Cell::new(0),
             injection: Cell::new(None),
+            area: Cell::new(ptr::null()),
         }
     };
 }
@@ -178,6 +188,43 @@ pub(super) fn assert_may_sleep(what: &str) {
     let may_sleep =
         state.serving == Serving::Thread && !(state.preemption_off || state.softirqs_off || state.interrupts_off);
     assert!(may_sleep, "CPU {} {what}, and is {state}: it must not sleep", number());
+}
+
+/// The area of the thread that runs.
+pub(super) fn area() -> NonNull<Area> {
+    let area = HERE.with(|here| here.area.get());
+    NonNull::new(area.cast_mut()).expect("this thread is no CPU: it has no local maps")
+}
+
+/// Preempts the thread that runs, for one that runs `body`.
+fn switch<K: LocalKernel<SaveArea = Area>, R>(body: impl FnOnce(&mut Task<'_, K>) -> R) -> R {
+    /// Switches back, whatever happens.
+    struct Back<'a, K: LocalKernel<SaveArea = Area>>(&'a Here, NonNull<Area>, PhantomData<K>);
+    impl<K: LocalKernel<SaveArea = Area>> Drop for Back<'_, K> {
+        fn drop(&mut self) {
+            change::<K>(self.0, self.1);
+        }
+    }
+    fn change<K: LocalKernel<SaveArea = Area>>(here: &Here, to: NonNull<Area>) {
+        here.preemption_off.set(here.preemption_off.get() + 1);
+        // SAFETY: this CPU changes from the one thread to the other, with preemption off; both areas are on the stack below.
+        unsafe { local::switch_out::<K>(area().as_ref()) };
+        here.area.set(to.as_ptr());
+        // SAFETY: as above.
+        unsafe { local::switch_in::<K>(to.as_ref()) };
+        here.preemption_off.set(here.preemption_off.get() - 1);
+    }
+    HERE.with(|here| {
+        let (own, preempted) = (Area::new(), area());
+        change::<K>(here, NonNull::from(&own));
+        let back = Back::<K>(here, preempted, PhantomData);
+        here.deliver();
+        // SAFETY: I1: a thread of its own, that begins and ends here. Preemption and interrupts are on: `allows` looked.
+        let result = unsafe { Task::enter(body) };
+        here.deliver();
+        drop(back);
+        result
+    })
 }
 
 /// How long somebody sleeps before something must be wrong, in seconds.
@@ -305,6 +352,7 @@ impl Here {
             Kind::Maskable | Kind::OfAnotherCpu => self.interrupts_on.get() && serving != Serving::NmiHandler,
             Kind::NonMaskable => serving != Serving::NmiHandler,
             Kind::BottomHalf => serving == Serving::Thread && self.softirqs_off.get() == 0 && self.interrupts_on.get(),
+            Kind::Switch => self.allows(Kind::BottomHalf) && self.preemption_off.get() == 0,
         }
     }
 
@@ -343,6 +391,7 @@ impl Here {
             Kind::Maskable | Kind::OfAnotherCpu => (Serving::InterruptHandler, false),
             Kind::NonMaskable => (Serving::NmiHandler, false),
             Kind::BottomHalf => (Serving::SoftirqHandler, self.interrupts_on.get()),
+            Kind::Switch => (Serving::Thread, self.interrupts_on.get()),
         };
         let back = Return(self, self.serving.replace(serving), self.interrupts_on.replace(interrupts_on));
         let result = handler();
@@ -355,6 +404,7 @@ impl Here {
 struct Occupied<'m> {
     inner: &'m Inner,
     cpu: usize,
+    _area: Box<Area>,
 }
 
 impl<'m> Occupied<'m> {
@@ -370,7 +420,9 @@ impl<'m> Occupied<'m> {
             here.softirqs_off.set(0);
             here.interrupts_on.set(true);
             here.serving.set(Serving::Thread);
-            Some(Self { inner, cpu })
+            let area = Box::new(Area::new());
+            here.area.set(&raw const *area);
+            Some(Self { inner, cpu, _area: area })
         })
     }
 
@@ -397,6 +449,7 @@ impl Drop for Occupied<'_> {
             here.cpu.set(None);
             here.inner.set(ptr::null());
             here.injection.set(None);
+            here.area.set(ptr::null());
         });
         self.inner.vacate(self.cpu);
     }
@@ -475,6 +528,15 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Cpu<'m, P, T
     pub fn softirq_now<R>(self, handler: impl FnOnce(&mut Softirq<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
         // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
         self.serve_now(Kind::BottomHalf, || unsafe { Softirq::enter(handler) })
+    }
+
+    /// Preempts the thread that is the CPU, for another one that runs `f`, and then goes on with it; returns what `f` returns. Local maps
+    /// are saved and restored.
+    ///
+    /// # Panics
+    /// If preemption, softirqs or interrupts are off, or something else than a thread runs, and as [`task`](Self::task).
+    pub fn switch_now<R>(self, f: impl FnOnce(&mut Task<'_, ModelKernel<P, T, FORCE_MAP, E>>) -> R) -> R {
+        self.serve_now(Kind::Switch, || switch(f))
     }
 
     /// Interrupts the CPU: now, or as soon as interrupts are on there. If another thread is the CPU, that is at its next step; if none
@@ -632,6 +694,16 @@ impl<'m, P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Cpu<'m, P, T
     ) -> usize {
         // SAFETY: I1: `allows` looked that softirqs are not off, and no other is served.
         self.everywhere(Kind::BottomHalf, &mut || unsafe { Softirq::enter(&mut handler) }, operation)
+    }
+
+    /// As [`interrupt_everywhere`](Self::interrupt_everywhere), with another thread, which runs `f` from its beginning to its end: that is
+    /// where preemption is not off either.
+    pub fn switch_everywhere(
+        self,
+        mut f: impl FnMut(&mut Task<'_, ModelKernel<P, T, FORCE_MAP, E>>),
+        operation: impl FnMut(),
+    ) -> usize {
+        self.everywhere(Kind::Switch, &mut || switch(&mut f), operation)
     }
 
     /// Runs `operation` once, and interrupts it before its step `at`, counted from 0 as [`interrupt_everywhere`](Self::interrupt_everywhere)

@@ -7,14 +7,15 @@ use core::sync::atomic::Ordering::Relaxed;
 use std::string::ToString;
 use std::thread;
 
-use typenum::{U4, U8, Unsigned};
+use typenum::{U2, U3, U4, U8, Unsigned};
 
 use super::hardware::Hardware;
 use super::pool::{ModelPool, PoolSize};
 use super::{cpu, layout, machine, mmu, user};
 use crate::context::MaySleep;
 use crate::debug::{Report, State};
-use crate::kernel::{BounceKernel, Faults, GaveUp, PageTableKernel, PoolKernel, UserKernel};
+use crate::kernel::{BounceKernel, Faults, GaveUp, LocalKernel, PageTableKernel, PoolKernel, UserKernel};
+use crate::local::Locals;
 use crate::pagetable::Cpus;
 use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
@@ -26,6 +27,9 @@ pub(super) type Parameters<P, T, E> = PhantomData<fn() -> (P, T, E)>;
 
 /// How many CPUs a machine can have.
 pub(super) const CPUS: usize = U8::USIZE;
+
+/// How many local maps a task can have.
+pub(super) type TaskLevels = U8;
 
 /// A kernel that runs on a [`Machine`](super::Machine): what code under test names where it names its kernel.
 ///
@@ -45,6 +49,7 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Kernel fo
 
     const FIXMAP_BASE: usize = layout::BASE;
     const FORCE_MAP: bool = FORCE_MAP;
+    const LOCALS: Locals = Locals::of::<Self>();
 
     fn fixmap() -> &'static Self::Fixmap {
         // SAFETY: I9: zeroed, and one machine at a time uses them.
@@ -135,6 +140,21 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> PoolKerne
 
     fn now() -> u64 {
         cpu::steps() as u64
+    }
+}
+
+// SAFETY: the checklist. Each thread that is a CPU, and each that preempts one, has an area of its own; `Cpu::switch_now` and its like call
+// both hooks, on the one CPU that both are on.
+unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> LocalKernel for ModelKernel<P, T, FORCE_MAP, E> {
+    type TaskLevels = TaskLevels;
+    type AtomicLevels = U3;
+    type SoftirqLevels = U3;
+    type IrqLevels = U4;
+    type NmiLevels = U2;
+    type SaveArea = cpu::Area;
+
+    fn save_area() -> NonNull<cpu::Area> {
+        cpu::area()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use x86::bits64::paging::PTEntry;
 
-use super::{Paging, Protection, pae};
+use super::{Paging, Protection, RETIRED, is_present, pae};
 use crate::machine::Machine;
 
 /// 64-bit paging: 512 entries of 8 bytes a table, frames up to 4 PiB. How many levels there are above the tables makes no
@@ -48,6 +48,30 @@ impl Paging for Long {
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.
         unsafe { M::write(pte.cast::<u64>(), 0) }
+    }
+
+    #[inline]
+    unsafe fn retire<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u64>(), RETIRED.into()) }
+    }
+
+    #[inline]
+    unsafe fn release<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u64>(), 0) }
+    }
+
+    unsafe fn save<M: Machine>(pte: *const PTEntry) -> u64 {
+        // SAFETY: I10: one load.
+        unsafe { M::read(pte.cast::<u64>()) }
+    }
+
+    unsafe fn restore<M: Machine>(pte: *mut PTEntry, saved: u64) {
+        if is_present(saved) {
+            // SAFETY: I1: the entry is the caller's. I10: one store.
+            unsafe { M::write(pte.cast::<u64>(), saved) }
+        }
     }
 }
 

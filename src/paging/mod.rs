@@ -122,6 +122,40 @@ pub trait Paging: Tables + Copy + Ord + Hash + Debug + 'static {
     /// # Safety
     /// `pte` points to an entry that only this caller writes, and nobody uses what it maps.
     unsafe fn clear<M: Machine>(pte: *mut Self::Entry);
+
+    /// As [`clear`](Self::clear), but `pte` is not empty yet: it says that its translation may still be in the TLB. For entries that
+    /// somebody else may look at before that is forgotten; [`release`](Self::release) empties it.
+    ///
+    /// # Safety
+    /// As [`clear`](Self::clear).
+    unsafe fn retire<M: Machine>(pte: *mut Self::Entry);
+
+    /// Empties a `pte` that was [retired](Self::retire), its translation being forgotten.
+    ///
+    /// # Safety
+    /// As [`clear`](Self::clear).
+    unsafe fn release<M: Machine>(pte: *mut Self::Entry);
+
+    /// All that is in `pte`, whatever it is: also what is half written.
+    ///
+    /// # Safety
+    /// `pte` points to an entry that nobody writes meanwhile.
+    unsafe fn save<M: Machine>(pte: *const Self::Entry) -> u64;
+
+    /// Puts back what [`save`](Self::save) has given. What was retired is empty.
+    ///
+    /// # Safety
+    /// As [`set`](Self::set).
+    unsafe fn restore<M: Machine>(pte: *mut Self::Entry, saved: u64);
+}
+
+/// An entry that maps nothing, and whose translation may still be in the TLB: a bit that the processor leaves to software (SDM vol. 3,
+/// 5.3, 5.4), in an entry that is not present.
+const RETIRED: u32 = 1 << 9;
+
+/// Whether the part of an entry that has the present bit says so.
+const fn is_present(low: u64) -> bool {
+    low & PTFlags::P.bits() as u64 != 0
 }
 
 pub(crate) mod sealed {

@@ -2,7 +2,7 @@
 
 use x86::bits32::paging::PTEntry;
 
-use super::{PAGE_SHIFT, Paging, Protection};
+use super::{PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
 use crate::machine::Machine;
 
 /// 32-bit paging: 1024 entries of 4 bytes a table, frames up to 4 GiB. It cannot forbid execution.
@@ -48,6 +48,30 @@ impl Paging for NonPae {
     unsafe fn clear<M: Machine>(pte: *mut PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.
         unsafe { M::write(pte.cast::<u32>(), 0) }
+    }
+
+    #[inline]
+    unsafe fn retire<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u32>(), RETIRED) }
+    }
+
+    #[inline]
+    unsafe fn release<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's. I10: one store.
+        unsafe { M::write(pte.cast::<u32>(), 0) }
+    }
+
+    unsafe fn save<M: Machine>(pte: *const PTEntry) -> u64 {
+        // SAFETY: I10: one load.
+        unsafe { M::read(pte.cast::<u32>()).into() }
+    }
+
+    unsafe fn restore<M: Machine>(pte: *mut PTEntry, saved: u64) {
+        if is_present(saved) {
+            // SAFETY: I1: the entry is the caller's. I10: one store.
+            unsafe { M::write(pte.cast::<u32>(), saved as u32) }
+        }
     }
 }
 

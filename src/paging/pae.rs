@@ -2,7 +2,7 @@
 
 use x86::bits64::paging::{PTEntry, PTFlags};
 
-use super::{PAGE_SHIFT, Paging, Protection};
+use super::{PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
 use crate::machine::Machine;
 
 /// 32-bit paging with physical-address extension: 512 entries of 8 bytes a table, frames up to 16 TiB.
@@ -71,6 +71,37 @@ impl Paging for Pae {
         unsafe {
             M::write(halves.add(LOW), 0);
             M::write(halves.add(HIGH), 0);
+        }
+    }
+
+    #[inline]
+    unsafe fn retire<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1: the entry is the caller's, and the low half lies in it. I10: what the high half has is of no use without it, and is
+        // overwritten before it is.
+        unsafe { M::write(pte.cast::<u32>().add(LOW), RETIRED) }
+    }
+
+    #[inline]
+    unsafe fn release<M: Machine>(pte: *mut PTEntry) {
+        // SAFETY: I1, I10: as in `retire`.
+        unsafe { M::write(pte.cast::<u32>().add(LOW), 0) }
+    }
+
+    unsafe fn save<M: Machine>(pte: *const PTEntry) -> u64 {
+        // SAFETY: I10: reading changes nothing, and both halves lie in the entry.
+        let [low, high] = unsafe { [LOW, HIGH].map(|half| M::read(pte.cast::<u32>().add(half))) };
+        u64::from(high) << 32 | u64::from(low)
+    }
+
+    unsafe fn restore<M: Machine>(pte: *mut PTEntry, saved: u64) {
+        let halves = pte.cast::<u32>();
+        // SAFETY: I1: the entry is the caller's, and both halves lie in it. I10: as in `set`. Whoever was about to write the low half has
+        // written the high one, and finds it as it was.
+        unsafe {
+            M::write(halves.add(HIGH), (saved >> 32) as u32);
+            if is_present(saved) {
+                M::write(halves.add(LOW), saved as u32);
+            }
         }
     }
 }

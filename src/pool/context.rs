@@ -1,6 +1,6 @@
 //! Who may map pages in the pool, and who may wait for that.
 
-use crate::context::{Atomic, AtomicDeeper, BhOff, MaySleep, Softirq, SoftirqDeeper, Task};
+use crate::context::{Atomic, AtomicDeeper, BhOff, MaySleep, MaySleepHere, Softirq, SoftirqDeeper, Task};
 use crate::kernel::Kernel;
 
 /// A context that may wait for an entry of the pool: a [`Task`] that holds none. Sealed.
@@ -53,6 +53,7 @@ macro_rules! interrupts_on {
 interrupts_on! {
     Task as MaySleep
     MaySleep as MaySleep
+    MaySleepHere as MaySleepHere
     Atomic as Atomic
     AtomicDeeper as AtomicDeeper
     BhOff as BhOff

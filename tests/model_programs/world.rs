@@ -14,8 +14,8 @@ use highmem::paging::{MemoryType, Paging};
 use highmem::slot::Group;
 use highmem::typenum::Unsigned;
 use highmem::{
-    Atomic, BhOff, HardIrq, IrqsOff, Kernel, KmType, KmTypes, KmapAtomic, MaySleep, Nmi, PAGE_SIZE, Pfn, Slot, Softirq,
-    Task, kmap_atomic,
+    Atomic, BhOff, HardIrq, IrqsOff, Kernel, KmType, KmTypes, KmapAtomic, MaySleepHere, Nmi, PAGE_SIZE, Pfn, Slot,
+    Softirq, Task, kmap_atomic,
 };
 
 use crate::model::words_per_entry;
@@ -113,7 +113,7 @@ trait Deeper<P: Paging> {
 
 impl<P: Paging> Deeper<P> for Task<'_, K<P>> {
     fn atomic(&mut self) -> Option<Atomic<'_, K<P>>> {
-        Some(MaySleep::atomic(self))
+        Some(MaySleepHere::atomic(self))
     }
 }
 

@@ -92,6 +92,7 @@ const OF_THE_WINDOW: &[&str] = &[
     "threads",
     "threads_debug",
     "pool_small",
+    "local",
     "user",
     "pagetable",
 ];
@@ -127,7 +128,7 @@ const MATRIX: &[Row] = &[
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
-const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork", "highpte"];
+const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "local_switch", "cow_fork", "highpte"];
 
 /// The one that swaps: for it, too, levels do not matter.
 const OF_THE_DISK: &[&str] = &["bounce_swap"];

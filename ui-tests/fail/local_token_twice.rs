@@ -1,0 +1,15 @@
+//! A context gives its token out twice.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+fn main() {
+    let (a, b) = (frame(0), frame(1));
+    nested_thread(|task| {
+        let mut pinned = task.pinned();
+        let (mut one, _) = pinned.local();
+        let (mut two, _) = pinned.local();
+        let (_a, _) = kmap_local_page(&mut one, &a);
+        let (_b, _) = kmap_local_page(&mut two, &b);
+    });
+}
