@@ -213,7 +213,7 @@ fn bring_in(task: &mut Task<'_>, disk: &Disk, cluster: usize, counts: &mut Count
         found = with(|memory| {
             let Cluster { version, place } = &mut memory.clusters[cluster];
             match core::mem::replace(place, Place::Busy) {
-                Place::Busy => return None,
+                Place::Busy => None,
                 Place::Out => Some((*version, None)),
                 Place::In(pages) => {
                     let version = *version;

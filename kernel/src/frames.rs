@@ -102,11 +102,13 @@ pub struct Stats {
 struct Frames {
     allocator: FrameAllocator<ORDERS>,
     stats: Stats,
+    /// Whether there is a [`Hoard`].
+    hoarded: bool,
 }
 
 impl Frames {
     const fn new() -> Self {
-        Self { allocator: FrameAllocator::new(), stats: Stats { free: 0, total: 0 } }
+        Self { allocator: FrameAllocator::new(), stats: Stats { free: 0, total: 0 }, hoarded: false }
     }
 }
 
@@ -217,6 +219,9 @@ pub fn alloc_at(number: usize) -> Option<Frame> {
 
 fn take(zone: Zone, from: impl FnOnce(&mut FrameAllocator<ORDERS>) -> Option<usize>) -> Option<Frame> {
     ZONES[zone as usize].with(|frames| {
+        if frames.hoarded {
+            return None;
+        }
         let number = from(&mut frames.allocator)?;
         frames.stats.free -= 1;
         // SAFETY: the allocator has just handed it out.
@@ -224,31 +229,26 @@ fn take(zone: Zone, from: impl FnOnce(&mut FrameAllocator<ORDERS>) -> Option<usi
     })
 }
 
-/// All frames of a zone that were free, so that there are none. They are free again when this is dropped.
+/// All free frames of a zone, and those that become free: nobody gets one until this is dropped.
+#[derive(Debug)]
 pub struct Hoard {
     zone: Zone,
-    kept: Frames,
 }
 
-/// Takes all frames of a zone that are free.
+/// Keeps all frames of a zone that are free.
+///
+/// # Panics
+///
+/// If somebody has them already.
 pub fn hoard(zone: Zone) -> Hoard {
-    let kept = ZONES[zone as usize].with(|frames| {
-        let none = Frames { allocator: FrameAllocator::new(), stats: Stats { free: 0, ..frames.stats } };
-        mem::replace(frames, none)
-    });
-    Hoard { zone, kept }
+    let other = ZONES[zone as usize].with(|frames| mem::replace(&mut frames.hoarded, true));
+    assert!(!other, "the frames of {zone} are hoarded already");
+    Hoard { zone }
 }
 
 impl Drop for Hoard {
     fn drop(&mut self) {
-        ZONES[self.zone as usize].with(|frames| {
-            mem::swap(frames, &mut self.kept);
-            // Those that were freed meanwhile.
-            while let Some(number) = self.kept.allocator.alloc(1) {
-                frames.allocator.dealloc(number, 1);
-                frames.stats.free += 1;
-            }
-        });
+        ZONES[self.zone as usize].with(|frames| frames.hoarded = false);
     }
 }
 

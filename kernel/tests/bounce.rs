@@ -2,6 +2,7 @@
 
 #![no_std]
 #![no_main]
+#![allow(clippy::result_large_err, reason = "pages come back by value")]
 
 extern crate alloc;
 

@@ -339,6 +339,7 @@ fn a_full_queue_is_waited_for(task: &mut Task<'_>, disk: &Disk) {
     disk.set_limit(SHORT);
     disk.break_next(Fault::Unheard);
     let all = disk.read_dma(task, 77, pieces()).expect("it begins");
+    disk.set_limit(LONG);
     let waiting: Vec<_> = (0..3)
         .map(|_| {
             let disk = disk.clone();
@@ -472,7 +473,7 @@ fn memory_of_a_late_request_is_left_alone(task: &mut Task<'_>, disk: &Disk) {
     let late = Watched::of(task, disk, 0x5a, LEN);
     let ends = Arc::clone(&late.ends);
     let before = disk.stats().resets;
-    let failed = disk.read_dma(task, 600, late).expect("it begins").wait(task).err().expect("it takes too long");
+    let failed = disk.read_dma(task, 600, late).expect("it begins").wait(task).expect_err("it takes too long");
     assert_eq!(failed.error, Error::TimedOut);
     assert_eq!(ends.with(|ends| ends.clone()), [(Err(Error::TimedOut), before + 1)], "its end, and the reset before");
     disk.set_limit(LONG);
@@ -515,7 +516,7 @@ fn a_reset_ends_all_that_the_device_has(task: &mut Task<'_>, disk: &Disk) {
         }
         let late = if heard(waits_for) { COUNT / 2 } else { waits_for };
         let pending = begun[late].take().expect("it was begun");
-        let failed = pending.wait(task).err().expect("it takes too long");
+        let failed = pending.wait(task).expect_err("it takes too long");
         assert_eq!(failed.error, Error::TimedOut);
         drop(failed);
         // Now all have ended, whoever waits.
@@ -572,12 +573,6 @@ fn a_request_left_alone_keeps_its_memory(task: &mut Task<'_>, disk: &Disk) {
 fn a_device_that_does_not_stop_is_dead(task: &mut Task<'_>, disk: &Disk) {
     let frame = || vec![Segment::whole(frames::alloc(REACHED).expect("a frame"))];
     disk.set_limit(SHORT);
-    disk.break_next(Fault::Unheard);
-    let late = disk.read_dma(task, 0, frame()).expect("it begins");
-    let other = disk.read_dma(task, 0, frame()).expect("it begins").wait(task);
-    drop(other.expect("the device has heard of both"));
-    drop(late.wait(task).expect("the device has heard of both"));
-
     disk.break_next(Fault::Unheard);
     let late = disk.read_dma(task, 0, frame()).expect("it begins");
     disk.break_next(Fault::NoReset);

@@ -147,6 +147,7 @@ enum State {
 struct Device {
     header: EndpointHeader,
     transport: PciTransport,
+    /// Behind `transport`, as in `new`.
     queue: VirtQueue<Platform, DESCRIPTORS>,
     /// The headers and the statuses of requests: a frame of lowmem, which is below 4 GiB.
     page: SharedFrame,
@@ -275,9 +276,11 @@ impl Device {
         let address = header.header().address();
         let (bus, device, function) = (address.bus(), address.device(), address.function());
         let mut root = PciRoot::new(ConfigurationSpace);
+        // Dropped behind `transport`, which resets the device then: so here, if there is an error.
+        let (queue, features);
         let mut transport = PciTransport::new::<Platform, _>(&mut root, DeviceFunction { bus, device, function })
             .map_err(|_| Error::Unsupported)?;
-        let (queue, features) = start(&mut transport)?;
+        (queue, features) = start(&mut transport)?;
 
         let word = |at: usize| transport.read_config_space::<u32>(at);
         let read = || {

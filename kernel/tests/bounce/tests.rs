@@ -121,7 +121,7 @@ fn pages(task: &mut Task<'_>, zones: &[Zone], seed: u32) -> Pages {
     let mut pages = Segments::new();
     for (number, zone) in zones.iter().enumerate() {
         let mut frame = frame(*zone);
-        fill(task, &mut frame, seed + number as u32);
+        fill(task, &mut frame, seed.wrapping_add(number as u32));
         pages.push(Segment::whole(frame)).expect("there is room");
     }
     pages
@@ -132,7 +132,11 @@ fn pages(task: &mut Task<'_>, zones: &[Zone], seed: u32) -> Pages {
 fn check(task: &mut Task<'_>, pages: Pages, seed: u32) -> Vec<Frame> {
     let frames: Vec<Frame> = pages.into_iter().map(Segment::into_run).collect();
     for (number, frame) in frames.iter().enumerate() {
-        assert!(is_filled(task, frame, seed + number as u32), "page {number}, frame {:#x}", frame.pfn().number());
+        assert!(
+            is_filled(task, frame, seed.wrapping_add(number as u32)),
+            "page {number}, frame {:#x}",
+            frame.pfn().number()
+        );
     }
     frames
 }
@@ -154,7 +158,7 @@ fn failure(task: &mut Task<'_>, disk: &Disk, writes: bool, sector: u64, zones: &
     let begun =
         if writes { disk.write(task, &RESERVE, sector, pages) } else { disk.read(task, &RESERVE, sector, pages) };
     let failed = begun.and_then(|pending| pending.wait(task));
-    let Failure { error, memory } = failed.err().expect("it fails");
+    let Failure { error, memory } = failed.expect_err("it fails");
     let frames = memory.into_iter().map(Segment::into_run);
     let (mut count, mut far_ones) = (0, Vec::new());
     for (number, frame) in frames.enumerate() {
@@ -305,8 +309,8 @@ static IRQ_FRAME: IrqLock<Option<Frame>> = IrqLock::new(None);
 
 /// The first CPU, which the disk interrupts, holds slots while reads come to their end: those of a task, and in the timer's handler `Irq0`.
 fn copies_leave_the_slots_of_others_alone(task: &mut Task<'_>, disk: &Disk) {
-    const WANTED: u32 = 10;
-    const ROUNDS: u32 = 500;
+    const WANTED: u32 = 3;
+    const ROUNDS: u32 = 5_000;
 
     fn tick(irq: &mut HardIrq<'_>) {
         IRQ_FRAME.with(|frame| {

@@ -20,10 +20,11 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ledger.command(&format!("{} on the host", target.name), &mut cargo)?;
     }
     let [example, ..] = demo::PROGRAMS;
-    let mistakes: [(&str, &[&str], &str); 8] = [
+    let mistakes: [(&str, &[&str], &str); 9] = [
         ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),
         ("a size that is none", &[example, "--mem", "banana"], "`banana` is no memory size"),
         ("a paging mode that is none", &[example, "--arch", "arm"], "invalid value 'arm'"),
+        ("a paging mode without a driver", &["virtio", "--arch", "pae"], "`virtio` is not for pae"),
         ("a window that is none", &[example, "--window", "own"], "invalid value 'own'"),
         ("a CPU without the paging mode", &[example, "--cpu", "pentium"], "the program reported failure"),
         ("a CPU without PGE", &[example, "--cpu", "max,pge=off"], "the program reported failure"),

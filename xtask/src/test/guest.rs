@@ -96,11 +96,11 @@ const OF_THE_WINDOW: &[&str] = &[
     "pagetable",
 ];
 
-/// What is the same whatever features a CPU has besides its paging mode: the scheduler, and the driver of the disk.
-const OF_THE_MODE: &[&str] = &["threads", "threads_debug", "disk"];
+/// What is the same whatever features a CPU has besides its paging mode: the scheduler, and the drivers of disks.
+const OF_THE_MODE: &[&str] = &["threads", "threads_debug", "disk", "virtio", "bounce"];
 
-/// What takes long, for it waits for a disk that does not answer: not on each machine.
-const OF_THE_DISK: &[&str] = &["disk"];
+/// The drivers, for which it does not matter either how many levels of page tables there are.
+const OF_DISKS: &[&str] = &["disk", "virtio", "bounce"];
 
 /// On what the test programs run: per paging mode all features, and the CPUs that lack one (PAE and `cmov`; NX; more than 36 address
 /// bits; LA57); each mode on one CPU and on four, with the checks of the feature `debug` and without (these are other programs), and
@@ -114,20 +114,23 @@ const MATRIX: &[Row] = &[
     Row::tests(Arch::Pae, "max", 4),
     Row::tests(Arch::Pae, "pentium3", 1).except(OF_THE_MODE),
     Row::tests(Arch::Pae, "qemu32,+pse36", 1).except(OF_THE_MODE),
-    Row::tests(Arch::Pae, "max", 1).dev().except(OF_THE_DISK),
+    Row::tests(Arch::Pae, "max", 1).dev(),
     Row::tests(Arch::Pae, "max", 1).with(Memory::SEVENTY_GIB).only(&["boot", "atomic"]),
     Row::tests(Arch::Pae, "max", 4).cpu_window().only(OF_THE_WINDOW),
-    Row::tests(Arch::X86_64, "max,la57=off", 1).except(OF_THE_DISK),
+    Row::tests(Arch::X86_64, "max,la57=off", 1),
     Row::tests(Arch::X86_64, "max,la57=off", 4),
-    Row::tests(Arch::X86_64, "max", 1).except(OF_THE_DISK),
-    Row::tests(Arch::X86_64, "max", 4).except(OF_THE_DISK),
-    Row::tests(Arch::X86_64, "max", 1).dev().except(OF_THE_DISK),
+    Row::tests(Arch::X86_64, "max", 1).except(OF_DISKS),
+    Row::tests(Arch::X86_64, "max", 4).except(OF_DISKS),
+    Row::tests(Arch::X86_64, "max", 1).dev(),
     Row::tests(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_THE_WINDOW),
     Row::tests(Arch::X86_64, "max", 4).cpu_window().only(OF_THE_WINDOW),
 ];
 
 /// Those of the examples that tell the layouts of the window apart.
 const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "cow_fork", "highpte"];
+
+/// The one that swaps: for it, too, levels do not matter.
+const OF_THE_DISK: &[&str] = &["bounce_swap"];
 
 /// On what the examples run.
 const EXAMPLE_MATRIX: &[Row] = &[
@@ -139,8 +142,8 @@ const EXAMPLE_MATRIX: &[Row] = &[
     Row::examples(Arch::Pae, "max", 4).cpu_window().only(OF_ALL_CPUS),
     Row::examples(Arch::X86_64, "max,la57=off", 1),
     Row::examples(Arch::X86_64, "max,la57=off", 4),
-    Row::examples(Arch::X86_64, "max", 1),
-    Row::examples(Arch::X86_64, "max", 4),
+    Row::examples(Arch::X86_64, "max", 1).except(OF_THE_DISK),
+    Row::examples(Arch::X86_64, "max", 4).except(OF_THE_DISK),
     Row::examples(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_ALL_CPUS),
     Row::examples(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS),
 ];
