@@ -47,7 +47,6 @@ fn no_direct_map(task: &mut Task<'_>) {
         // One after the other: what others have mapped would be seen, too.
         thread::spawn_on(cpu, "looks", look).join(task);
     }
-    probe_all();
     secret(task);
     work(task);
     println!("all without a direct map");
@@ -69,6 +68,7 @@ fn look(task: &mut Task<'_>) {
     // Each page of it at its own address: no second mapping of the image.
     assert!(reach.image.iter().all(|leaf| leaf.at == leaf.frame as usize + paging::IMAGE_BASE));
     assert!(!reach.image.is_empty() && reach.devices <= 1);
+    probe_all();
 }
 
 /// Where a slot of this CPU is.
@@ -138,7 +138,7 @@ fn probe_all() {
         all.step_by(2 << 20)
             .for_each(|phys| [0, paging::DIRECT_MAP_BASE].into_iter().for_each(|base| probe(base + phys)));
     }
-    println!("{tried} addresses of RAM tried, {readable} can be read");
+    println!("  {tried} addresses of RAM tried, {readable} can be read");
     assert!(tried > paging::lowmem_end() / PAGE_SIZE && readable == 0);
 }
 

@@ -130,23 +130,23 @@ const MATRIX: &[Row] = &[
 /// Those of the examples that tell the layouts of the window apart.
 const OF_ALL_CPUS: &[&str] = &["smp_stress", "kmap_shootdown", "local_switch", "cow_fork", "highpte"];
 
-/// The one that swaps: for it, too, levels do not matter.
-const OF_THE_DISK: &[&str] = &["bounce_swap"];
+/// Those that take long, and for which the number of levels does not matter.
+const LONG: &[&str] = &["bounce_swap", "local_switch"];
 
 /// On what the examples run.
 const EXAMPLE_MATRIX: &[Row] = &[
-    Row::examples(Arch::NonPae, "pentium", 1),
+    Row::examples(Arch::NonPae, "pentium", 1).except(LONG),
     Row::examples(Arch::NonPae, "pentium", 4),
     Row::examples(Arch::NonPae, "pentium", 4).cpu_window().only(OF_ALL_CPUS),
     Row::examples(Arch::Pae, "max", 1),
     Row::examples(Arch::Pae, "max", 4),
     Row::examples(Arch::Pae, "max", 4).cpu_window().only(OF_ALL_CPUS),
-    Row::examples(Arch::X86_64, "max,la57=off", 1),
+    Row::examples(Arch::X86_64, "max,la57=off", 1).except(LONG),
     Row::examples(Arch::X86_64, "max,la57=off", 4),
-    Row::examples(Arch::X86_64, "max", 1).except(OF_THE_DISK),
-    Row::examples(Arch::X86_64, "max", 4).except(OF_THE_DISK),
+    Row::examples(Arch::X86_64, "max", 1).except(LONG),
+    Row::examples(Arch::X86_64, "max", 4).except(LONG),
     Row::examples(Arch::X86_64, "max,la57=off", 4).cpu_window().only(OF_ALL_CPUS),
-    Row::examples(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS),
+    Row::examples(Arch::X86_64, "max", 4).cpu_window().only(OF_ALL_CPUS).except(LONG),
 ];
 
 /// The benchmark that is not measured but looked at.
