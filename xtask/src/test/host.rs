@@ -89,8 +89,9 @@ fn orders(workspace: &Workspace) -> Command {
 fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
     let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib"]);
     cargo.args(features);
+    let is_on = |feature: &String| features.iter().any(|&option| option == feature || option == "--all-features");
     for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.name != "ui") {
-        if target.required_features.is_empty() || !features.is_empty() {
+        if target.required_features.iter().all(is_on) {
             match target {
                 target if target.is_test() => cargo.args(["--test", &target.name]),
                 target if target.is_example() => cargo.args(["--example", &target.name]),
