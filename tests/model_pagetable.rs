@@ -715,7 +715,7 @@ fn what_is_corrupt_is_an_error_and_stays<P: Paging>() {
                     walker.set_entry(table, 0, good);
                 }
             }
-            // Nothing is split, either, if something behind it is corrupt.
+            // Nothing is split, either, if something between the ends is corrupt.
             bench.map(task, 4 * entries, 2, 0, Flags::WRITABLE);
             bench.map(task, 5 * entries, 1, 5, Flags::WRITABLE);
             let walker = bench.walker();
@@ -727,7 +727,7 @@ fn what_is_corrupt_is_an_error_and_stays<P: Paging>() {
             let good = walker.entry(table, 5);
             walker.set_entry(table, 5, 0x4000 << 12 | 7);
             let before = walker.bytes(&bench.stock.out);
-            let range = pages(&(4 * entries + 1..5 * entries + 1));
+            let range = pages(&(4 * entries + 1..6 * entries + 1));
             let (refused, _) = bench.edit(task, |edit| edit.unmap(range, |_| panic!("something is gone")));
             assert!(matches!(refused, Err(Error::Corrupt(Corrupt { level: 2, .. }))));
             assert_eq!(walker.bytes(&bench.stock.out), before);
