@@ -150,7 +150,7 @@ where
         for (index, page) in (index..).zip(pages) {
             let place = self.space.place(place.level, page);
             match place.content::<K>(table.load(index))? {
-                Content::Page(..) => {
+                Content::Maps(..) => {
                     let size = PageSize::of_level(place.level);
                     return Err(Error::AlreadyMapped { address: place.address(), size });
                 }
@@ -314,7 +314,7 @@ where
         for (end, page) in [(pages.start, pages.start), (pages.end, pages.end - 1)] {
             let Found { table, place, .. } = self.space.find(self.slot.reborrow(), page, 1)?;
             let index = Of::<K>::index(place.level, page);
-            if !matches!(place.content::<K>(table.load(index)), Ok(Content::Page(..))) {
+            if !matches!(place.content::<K>(table.load(index)), Ok(Content::Maps(..))) {
                 continue;
             }
             for level in (2..=place.level).rev() {
@@ -335,7 +335,7 @@ where
             let mut current = table.load(index);
             // The processor may set a bit meanwhile, which belongs to each of the parts then.
             loop {
-                let Ok(Content::Page(first, flags)) = place.content::<K>(current) else {
+                let Ok(Content::Maps(first, flags)) = place.content::<K>(current) else {
                     unreachable!("only this editor changes what is mapped")
                 };
                 self.space.fill_split(&new, level, first, flags);
@@ -346,7 +346,7 @@ where
             }
             drop(new);
             let is_global =
-                matches!(place.content::<K>(current), Ok(Content::Page(_, flags)) if flags.contains(Flags::GLOBAL));
+                matches!(place.content::<K>(current), Ok(Content::Maps(_, flags)) if flags.contains(Flags::GLOBAL));
             let cpus = if is_global { Cpus::All } else { Cpus::OfSpace(self.space.root) };
             let count = PageSize::of_level(level).pages::<K::Paging>();
             flush.scope.add(cpus, Pages { start: place.address(), count });

@@ -54,7 +54,7 @@ impl<M: Paging> Place<M> {
     /// What an entry of a page here says.
     pub(super) fn leaf<K: PageTableKernel<Paging = M>>(&self, entry: u64) -> Result<Option<Leaf<M>>, Corrupt> {
         Ok(match self.content::<K>(entry)? {
-            Content::Page(pfn, flags) => {
+            Content::Maps(pfn, flags) => {
                 Some(Leaf { address: self.address(), pfn, size: PageSize::of_level(self.level), flags })
             }
             Content::Nothing | Content::Table(..) => None,

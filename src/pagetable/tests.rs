@@ -48,7 +48,7 @@ fn what_an_entry_says_is_what_it_was_made_of() {
         for (size, number) in [(PageSize::Small, 0x321), (PageSize::Large, 0x1400)] {
             let flags = ALL.without(Flags::NO_EXECUTE).with(no_execute);
             let entry = layout.entry(size, pfn(number), flags, true);
-            assert_eq!(layout.content(size.level(), entry, true), Ok(Content::Page(pfn(number), flags)));
+            assert_eq!(layout.content(size.level(), entry, true), Ok(Content::Maps(pfn(number), flags)));
             assert_eq!(layout.content(size.level(), entry & !1, true), Ok(Content::Nothing));
         }
         let table = layout.table(2, pfn(9));
@@ -69,11 +69,11 @@ fn a_large_page_has_its_cache_bit_elsewhere() {
     let layout = Layout::<Pae>::new();
     // PAT and PWT: the sixth type.
     let small = 0x1000 | PROTECTED << 5 & 0x80 | PROTECTED << 3 & 0x08 | 1;
-    let Ok(Content::Page(_, flags)) = layout.content(1, small, true) else { panic!("a page") };
+    let Ok(Content::Maps(_, flags)) = layout.content(1, small, true) else { panic!("a page") };
     assert_eq!(flags.memory_type(Pat::ALL_TYPES), MemoryType::WriteProtected);
     let large = layout.entry(PageSize::Large, pfn(0x200), flags, true);
     assert_eq!(large, 0x20_0000 | 1 << 12 | 0x80 | 0x08 | 1);
-    assert_eq!(layout.content(2, large, true), Ok(Content::Page(pfn(0x200), flags)));
+    assert_eq!(layout.content(2, large, true), Ok(Content::Maps(pfn(0x200), flags)));
     assert_eq!(layout.entry(PageSize::Small, pfn(0x200), flags, true), 0x20_0000 | 0x80 | 0x08 | 1);
 }
 

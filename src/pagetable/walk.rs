@@ -155,7 +155,7 @@ where
         let content = self.space.place(level, part.start).content::<K>(table.load(index)).map_err(Error::from)?;
         let is_whole = part.end - part.start == 1 << Layout::<K::Paging>::shift(level);
         match content {
-            Content::Page(..) if self.is_exact && !is_whole => Err(Stop::Split),
+            Content::Maps(..) if self.is_exact && !is_whole => Err(Stop::Split),
             content => Ok(content),
         }
     }
@@ -195,7 +195,7 @@ where
             {
                 match self.content(&table, level, index, &part)? {
                     Content::Nothing => {}
-                    Content::Page(..) => {
+                    Content::Maps(..) => {
                         self.page(&table, level, index, part.start);
                         has_pages = true;
                     }
@@ -240,7 +240,7 @@ where
         for (index, part) in parts::<K::Paging>(level, pages) {
             match self.content(&table, level, index, &part)? {
                 Content::Nothing => {}
-                Content::Page(..) => self.page(&table, level, index, part.start),
+                Content::Maps(..) => self.page(&table, level, index, part.start),
                 Content::Table(child, _) => {
                     if self.page_table(second_slot.reborrow(), child, part.clone()) {
                         self.unlink(&table, level, index, part.start);

@@ -80,7 +80,7 @@ impl Protection {
 
 /// A paging mode: the format of its entries and how they are written. Sealed: [`NonPae`], [`Pae`], and
 /// `Long` on 64-bit targets.
-pub trait Paging: Tables + Copy + Ord + Hash + Debug + 'static {
+pub trait Paging: sealed::Sealed + Tables + Copy + Ord + Hash + Debug + 'static {
     /// How many bits a page frame number has at the most.
     const PFN_BITS: u32;
 

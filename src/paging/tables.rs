@@ -213,7 +213,7 @@ pub enum Content<M> {
     /// It refers to a table of the level below, with what that may allow at the most.
     Table(Pfn<M>, Flags),
     /// It maps a page, of the size of this level.
-    Page(Pfn<M>, Flags),
+    Maps(Pfn<M>, Flags),
 }
 
 impl<M: Paging> Layout<M> {
@@ -374,7 +374,7 @@ impl<M: Paging> Layout<M> {
         }
         let mut bits = entry & (WRITABLE | USER | CACHE | ACCESSED | DIRTY | GLOBAL | NO_EXECUTE);
         bits |= if level == 1 { entry & PAT } else { (entry & PAT_OF_LARGE) >> 5 };
-        Ok(Content::Page(pfn, Flags(bits)))
+        Ok(Content::Maps(pfn, Flags(bits)))
     }
 }
 
