@@ -385,6 +385,10 @@ impl<M: Paging> Default for Layout<M> {
 }
 
 /// Of a paging mode: how the entries of tables in use are read and changed. Sealed: a supertrait of [`Paging`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a paging mode",
+    note = "`Paging` is sealed: the paging modes are `NonPae`, `Pae` and `Long`"
+)]
 pub trait Tables: sealed::Sealed + Send + Sync + Sized + 'static {
     /// How many levels of tables there can be.
     const LEVELS: RangeInclusive<usize>;
