@@ -42,7 +42,7 @@ struct Reach {
 }
 
 fn no_direct_map(task: &mut Task<'_>) {
-    assert!(!paging::HAS_DIRECT_MAP);
+    const { assert!(!paging::HAS_DIRECT_MAP) };
     for cpu in 0..smp::count() {
         // One after the other: what others have mapped would be seen, too.
         thread::spawn_on(cpu, "looks", look).join(task);
@@ -77,7 +77,7 @@ fn slot_address<S: KmType<Set = Set>>() -> usize {
 }
 
 fn bytes(pages: usize) -> usize {
-    pages * PAGE_SIZE >> 10
+    (pages * PAGE_SIZE) >> 10
 }
 
 /// All pages that the live tables map, from CR3 on, each table read through a window.
