@@ -42,7 +42,7 @@ struct Reach {
 }
 
 fn no_direct_map(task: &mut Task<'_>) {
-    assert!(!paging::HAS_DIRECT_MAP);
+    const { assert!(!paging::HAS_DIRECT_MAP) };
     for cpu in 0..smp::count() {
         // One after the other: what others have mapped would be seen, too.
         thread::spawn_on(cpu, "looks", look).join(task);
@@ -62,7 +62,7 @@ fn look(task: &mut Task<'_>) {
         reach.devices
     );
     println!("  through slots: {}; elsewhere: {}", reach.slots.len(), reach.other.len());
-    assert_eq!(reach.other, [], "pages that nobody should reach");
+    assert_eq!(reach.other.first(), None, "the first of {} pages that nobody should reach", reach.other.len());
     // The walker's own slot, which is mapped while it reads the tables of the window.
     assert!(reach.slots.iter().map(|leaf| leaf.at).eq([slot_address::<User0>()]), "{:?}", reach.slots);
     // Each page of it at its own address: no second mapping of the image.
@@ -77,7 +77,7 @@ fn slot_address<S: KmType<Set = Set>>() -> usize {
 }
 
 fn bytes(pages: usize) -> usize {
-    pages * PAGE_SIZE >> 10
+    (pages * PAGE_SIZE) >> 10
 }
 
 /// All pages that the live tables map, from CR3 on, each table read through a window.
