@@ -11,11 +11,11 @@ use core::hint::black_box;
 
 use highmem::linux::{Irq0, User0, User1};
 use highmem::{
-    Page, Pfn, ViewError, clear_highpage, copy_highpage, kmap_atomic, kunmap_atomic, memcpy_page, memcpy_to_page, ops,
-    zero_user_segments,
+    Page, Pfn, ViewError, clear_highpage, copy_highpage, kmap_atomic, kmap_local_page, kunmap_atomic, memcpy_page,
+    memcpy_to_page, ops, zero_user_segments,
 };
 use kernel::frames::{Frame, SharedFrame};
-use kernel::kmap::{Atomic, HardIrq, Paging, Slot, Task};
+use kernel::kmap::{Atomic, HardIrq, Local, Paging, Slot, Task};
 use kernel::println;
 
 kernel::main!(names);
@@ -118,6 +118,19 @@ probes! {
     /// A lock in user space's memory.
     fn probe_exchange(slot: Slot<'_, User0>, page: &mut SharedFrame, offset: usize) -> Result<u32, ViewError> {
         kmap_atomic(slot, page).fetch_update(offset, |word: u32| word | 1)
+    }
+
+    /// A local map, with preemption on.
+    fn probe_local_pair(local: &mut Local<'_>, page: &mut Frame) {
+        kmap_local_page(local, page).0[4095] = 1;
+    }
+
+    fn probe_local_nested(local: &mut Local<'_>, source: &Frame, target: &mut Frame) {
+        let (source, mut local) = kmap_local_page(local, source);
+        let (mut target, _) = kmap_local_page(&mut local, target);
+        target[0] = source[0];
+        drop(source);
+        target[1] = 1;
     }
 
     fn probe_clear_highpage(slot: Slot<'_, User0>, page: &mut Frame) {

@@ -7,11 +7,13 @@ use core::marker::PhantomData;
 use std::ptr::NonNull;
 
 use highmem::context::{AtomicDeeper, SoftirqDeeper};
+use highmem::local::{InIrq, InTask, Local, LocalSlot, Locals, SaveArea};
 use highmem::paging::{NonPae, Pae};
 use highmem::user::{UserReader, UserSlice, UserWriter};
 use highmem::{
-    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, Kmap, KmapAtomic, MaySleep, Nmi,
-    Page, PageBytes, Pfn, Pool, PoolKernel, SharedFrame, Slot, Softirq, Task, linux,
+    Atomic, BhOff, DeviceFrame, Fixmap, Frame, HardIrq, IrqsOff, Kernel, KmTypes, Kmap, KmapAtomic, LocalKernel,
+    MaySleep, MaySleepHere, Nmi, Page, PageBytes, Pfn, Pinned, Pool, PoolKernel, SharedFrame, Slot, Softirq, Task,
+    linux,
 };
 use static_assertions::{assert_impl_all, assert_not_impl_any, const_assert, const_assert_eq};
 
@@ -40,6 +42,7 @@ unsafe impl<T: KmTypes> Kernel for Named<T> {
     type Machine = highmem::machine::X86;
     type Fixmap = Fixmap<1>;
     const FIXMAP_BASE: usize = 0xffc0_0000;
+    const LOCALS: Locals = Locals::of::<Self>();
 
     fn fixmap() -> &'static Fixmap<1> {
         unreachable!("nothing is mapped")
@@ -77,6 +80,20 @@ unsafe impl<T: KmTypes> PoolKernel for Named<T> {
     fn on_other_cpus(_: &(dyn Fn() + Sync)) {}
 }
 
+// SAFETY: as above.
+unsafe impl<T: KmTypes> LocalKernel for Named<T> {
+    type TaskLevels = typenum::U2;
+    type AtomicLevels = typenum::U1;
+    type SoftirqLevels = typenum::U1;
+    type IrqLevels = typenum::U1;
+    type NmiLevels = typenum::U1;
+    type SaveArea = SaveArea<2>;
+
+    fn save_area() -> NonNull<SaveArea<2>> {
+        unreachable!("nothing is mapped")
+    }
+}
+
 /// A value of this type cannot leave its CPU, and there is no second one.
 macro_rules! stays_here {
     ($($type:ty),* $(,)?) => {$(
@@ -107,6 +124,11 @@ macro_rules! set {
             const_assert!((size_of::<Task<'static, K>>() == 0) != cfg!(feature = "debug"));
             stays_here_and_is_empty!(
                 MaySleep<'static, K>,
+                MaySleepHere<'static, K>,
+                Pinned<'static, K>,
+                Local<'static, K, InTask>,
+                Local<'static, K, InIrq, typenum::U1>,
+                Slot<'static, K, LocalSlot<K, InTask, typenum::U1>>,
                 Atomic<'static, K>,
                 BhOff<'static, K>,
                 Softirq<'static, K>,
@@ -116,6 +138,7 @@ macro_rules! set {
                 SoftirqDeeper<'static, K>,
                 $(km::$tokens<'static, K>,)*
             );
+            guards!(K, LocalSlot<K, InTask, typenum::U0>, Frame<Pae>, SharedFrame<Pae>, DeviceFrame<Pae>);
             stays_here!(IrqsOff<'static, K>);
             stays_here!(UserSlice<K>, UserReader<K>, UserWriter<K>);
             const_assert_eq!(size_of::<IrqsOff<'static, K>>(), size_of::<bool>());

@@ -113,8 +113,11 @@ fn maps_may_end_in_any_order(task: &mut Task<'_>) {
     assert!(is_full_of(&other, 1));
 }
 
+/// Lets the other thread run.
+type OthersRun<'a> = &'a dyn Fn(&mut MaySleepHere<'_>);
+
 /// Two threads on one CPU, which run in turn: `f` has its number, and a way to let the other run.
-fn in_turn(task: &mut Task<'_>, f: fn(&mut Task<'_>, u8, &dyn Fn(&mut MaySleepHere<'_>))) {
+fn in_turn(task: &mut Task<'_>, f: fn(&mut Task<'_>, u8, OthersRun<'_>)) {
     let cpu = smp::count() - 1;
     let turns = Arc::new(AtomicUsize::new(0));
     let threads = [0, 1].map(|number: u8| {
