@@ -24,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 
 use arch::{Arch, Window};
 use bare::{Build, Builder, Profile};
+use sabotage::Which;
 use setup::{Choice, Need};
 use workspace::Workspace;
 
@@ -75,6 +76,9 @@ struct TestArgs {
     /// Only these steps, separated by commas
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STEP")]
     only: Vec<test::Step>,
+    /// Have each bug on purpose be caught by each test that is there for it, not by the first alone
+    #[arg(long)]
+    every_catcher: bool,
     /// List the steps and leave
     #[arg(long)]
     list: bool,
@@ -119,7 +123,10 @@ fn main() -> ExitCode {
     let verdict = match cli.command {
         Command::Demo(args) => demo::run(Build::release(args.arch, args.window), args.smp.into(), cli.toolchain),
         Command::Test(args) if args.list => test::list(),
-        Command::Test(args) => test::run(&args.only, cli.toolchain),
+        Command::Test(args) => {
+            let which = if args.every_catcher { Which::All } else { Which::First };
+            test::run(&args.only, cli.toolchain, which)
+        }
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
     };

@@ -23,6 +23,15 @@ struct List {
     sabotage: Vec<Sabotage>,
 }
 
+/// By whom a bug is to be caught, of those that its entry names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The first.
+    First,
+    /// Each.
+    All,
+}
+
 /// One deliberate bug.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,9 +104,13 @@ enum CaughtBy {
 }
 
 impl Sabotage {
-    /// What to run, on the host or on the bare machine, and the test of it that must fail: each alone.
-    pub fn catchers(&self, on_host: bool) -> impl Iterator<Item = (Suite, &str)> {
-        self.all_catchers().filter(move |(suite, _)| suite.is_on_host() == on_host)
+    /// What to run, on the host or on the bare machine, and the test of it that must fail: each alone. The first that is named, or all.
+    pub fn catchers(&self, on_host: bool, which: Which) -> impl Iterator<Item = (Suite, &str)> {
+        let count = match which {
+            Which::First => 1,
+            Which::All => usize::MAX,
+        };
+        self.all_catchers().take(count).filter(move |(suite, _)| suite.is_on_host() == on_host)
     }
 
     fn all_catchers(&self) -> impl Iterator<Item = (Suite, &str)> {
@@ -274,6 +287,9 @@ mod tests {
         let expected = [("qemu atomic [pae]", "stale_after_unmap"), ("model_steps [debug]", "pae::stale")];
         let expected = expected.map(|(suite, test)| (suite.to_owned(), test.to_owned()));
         assert_eq!(catchers(&in_crate.replace(QEMU, &both)), expected);
+        let entry = &parse(&in_crate.replace(QEMU, &both)).unwrap()[0];
+        let count = |which| [true, false].map(|on_host| entry.catchers(on_host, which).count());
+        assert_eq!((count(Which::First), count(Which::All)), ([0, 1], [1, 1]));
         let contradiction = parse(&reason.replace(QEMU, &both)).unwrap_err().to_string();
         assert!(contradiction.contains("so why `not_on_model`"), "{contradiction}");
     }

@@ -24,6 +24,7 @@ use crate::test::lines::{Verdict, test_line};
 use crate::test::{Bare, Ledger, ORDERS};
 use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
+pub use list::Which;
 use list::{Sabotage, Suite};
 
 /// How long a run may take.
@@ -64,15 +65,15 @@ impl Results {
 }
 
 /// Introduces each bug in turn: those that a test on the host has to notice beside those for a test on the bare machine. The two do not
-/// wait for each other; each has its own copy of the workspace.
-pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+/// wait for each other; each has its own copy of the workspace. By the first test that its entry names, or by each of them.
+pub fn run(bare: &Bare, ledger: &mut Ledger, which: Which) -> Result<()> {
     let list = list::read(&bare.workspace.root)?;
     let ledger = Mutex::new(ledger);
     say::note("control: the same tests without a bug");
     thread::scope(|scope| {
         let lane = |name: &'static str, on_host: bool| {
             let (list, ledger) = (&list, &ledger);
-            scope.spawn(move || Bench::new(bare, name)?.run_all(list, on_host, ledger))
+            scope.spawn(move || Bench::new(bare, name)?.run_all(list, on_host, which, ledger))
         };
         let lanes = [lane("host", true), lane("guest", false)];
         lanes.into_iter().try_for_each(|lane| lane.join().expect("a lane does not panic"))
@@ -97,10 +98,10 @@ impl<'a> Bench<'a> {
     }
 
     /// Runs the tests on the host, or those on the bare machine: first without a bug, and then each with each bug that it has to notice.
-    fn run_all(&self, list: &[Sabotage], on_host: bool, ledger: &Mutex<&mut Ledger>) -> Result<()> {
+    fn run_all(&self, list: &[Sabotage], on_host: bool, which: Which, ledger: &Mutex<&mut Ledger>) -> Result<()> {
         let ledger = || ledger.lock().expect("nobody panics in between");
         let mut suites: BTreeMap<Suite, BTreeSet<&str>> = BTreeMap::new();
-        for (suite, test) in list.iter().flat_map(|entry| entry.catchers(on_host)) {
+        for (suite, test) in list.iter().flat_map(|entry| entry.catchers(on_host, which)) {
             suites.entry(suite).or_default().insert(test);
         }
         for (suite, tests) in &suites {
@@ -114,7 +115,7 @@ impl<'a> Bench<'a> {
             ledger().pass(&format!("control {suite} passes"));
         }
         for entry in list {
-            for (suite, test) in entry.catchers(on_host) {
+            for (suite, test) in entry.catchers(on_host, which) {
                 let result = entry.text(&self.bare.workspace.root).and_then(|text| {
                     self.tree.sync(Some((&entry.file, &text)))?;
                     self.run(&suite, &[test])?.require_failure(test).map_err(anyhow::Error::msg)

@@ -12,7 +12,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::bare::Builder;
-use crate::sabotage;
+use crate::sabotage::{self, Which};
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
@@ -87,8 +87,8 @@ pub fn list() -> Result<bool> {
     Ok(true)
 }
 
-/// Runs the steps in `only`, or all. `true`: nothing failed.
-pub fn run(only: &[Step], choice: Choice) -> Result<bool> {
+/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `true`: nothing failed.
+pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
     let workspace = Workspace::open()?;
     let programs = workspace.programs()?;
     let chosen: Vec<Step> =
@@ -110,7 +110,7 @@ pub fn run(only: &[Step], choice: Choice) -> Result<bool> {
             (Step::Qemu, Some(bare)) => guest::tests(bare, &mut ledger),
             (Step::Examples, Some(bare)) => examples::run(bare, &mut ledger),
             (Step::Cost, Some(bare)) => guest::cost(bare, &mut ledger),
-            (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger),
+            (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, which),
             (_, None) => unreachable!("a step with a need has had its set-up"),
         };
         if let Err(error) = result {
