@@ -336,7 +336,7 @@ fn copies_leave_the_slots_of_others_alone(task: &mut Task<'_>, disk: &Disk) {
         let mut held = [0, 1].map(|_| frame(far()));
         let mut copies = 0;
         for round in 0..ROUNDS {
-            if copies == WANTED {
+            if copies >= WANTED && HITS.load(Relaxed) > 0 {
                 break;
             }
             let empty = pages(task, &[far(); PARTS], 7 * round);
@@ -378,7 +378,7 @@ fn copies_leave_the_slots_of_others_alone(task: &mut Task<'_>, disk: &Disk) {
     timer::clear_handler();
     timer::set_rate(timer::DEFAULT_RATE);
     IRQ_FRAME.with(Option::take);
-    assert!(copies == WANTED, "only {copies} reads ended while the task held its slots");
+    assert!(copies >= WANTED, "only {copies} reads ended while the task held its slots");
     assert!(HITS.load(Relaxed) > 0, "no tick came while the task held its slots");
 }
 

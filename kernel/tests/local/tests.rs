@@ -197,8 +197,10 @@ fn a_pinned_thread_stays_on_its_cpu(task: &mut Task<'_>) {
 }
 
 fn a_thread_that_is_not_pinned_moves(task: &mut Task<'_>) {
-    let moves = moves(task, |task| count_moves(task, || ()));
-    assert!(smp::count() == 1 || moves > 0, "if no thread moves, that they stay says nothing");
+    // On a host that is busy, it may take a while.
+    let moves =
+        (0..20).map(|_| moves(task, |task| count_moves(task, || ()))).find(|moves| *moves > 0 || smp::count() == 1);
+    assert!(moves.is_some(), "if no thread moves, that they stay says nothing");
 }
 
 fn count_moves(task: &mut MaySleepHere<'_>, look: impl Fn()) -> u32 {
