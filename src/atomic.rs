@@ -15,13 +15,14 @@ use core::hint;
 use core::marker::PhantomData;
 
 use crate::debug;
-use crate::fixmap::Window;
+use crate::fixmap::{SlotAddress, Window, WindowBase};
 use crate::kernel::Kernel;
+use crate::local;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
 use crate::slot::{Group, KmType, Slot};
-use crate::{local, tlb};
+use crate::tlb::{self, At, AtKnown, AtOffset};
 
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
@@ -56,7 +57,7 @@ where
             let address = bytes.as_ptr().expose_provenance();
             // SAFETY: I3: a page outside of the window has no entry to clear, and `Kernel::direct_map` promises that this one
             // is outside. Knowing it, the compiler drops the unmapping of lowmem pages.
-            unsafe { hint::assert_unchecked(!Window::<K>::contains(address)) };
+            unsafe { hint::assert_unchecked(!Window::<K>::is_slot::<S>(address)) };
             address
         }
         None => {
@@ -169,16 +170,16 @@ where
 /// Empties the entry of a slot and forgets its translation, in this order: an interrupt may come in between, and the slot is
 /// free only afterwards (I3).
 #[inline]
-pub(crate) fn unmap<K: Kernel>(address: usize, group: Group) {
+pub(crate) fn unmap<K: Kernel>(at: impl At, group: Group) {
     if matches!(group, Group::MigrationOff) {
-        return local::unmap::<K>(address);
+        return local::unmap::<K>(at);
     }
     // I10: no access to the page moves down across the store that makes it inaccessible.
     K::Machine::barrier();
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
     unsafe {
-        K::Paging::clear::<K::Machine>(Window::<K>::entry_of(address));
-        tlb::forget::<K>(address);
+        K::Paging::clear::<K::Machine>(Window::<K>::entry_of(at.address()));
+        tlb::forget::<K>(at);
     }
 }
 
@@ -197,11 +198,15 @@ where
 {
     #[inline]
     fn drop(&mut self) {
-        if Window::<K>::contains(self.address) {
+        if Window::<K>::is_slot::<S>(self.address) {
             if debug::ON {
                 debug::check_same_cpu::<K, S>(self.address);
             }
-            unmap::<K>(self.address, S::GROUP);
+            if Window::<K>::ONE_PLACE {
+                unmap::<K>(AtKnown::<SlotAddress<K, S>>::NEW, S::GROUP);
+            } else {
+                unmap::<K>(AtOffset::<WindowBase<K>>::new(self.address), S::GROUP);
+            }
         }
     }
 }

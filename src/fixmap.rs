@@ -23,6 +23,7 @@ use typenum::Unsigned;
 
 use crate::debug;
 use crate::kernel::Kernel;
+use crate::machine::Address;
 use crate::page::Pfn;
 use crate::paging::{MemoryType, PAGE_SHIFT, PAGE_SIZE, Paging, Protection};
 use crate::slot::{Group, KmType, KmTypes};
@@ -179,6 +180,20 @@ pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str
     (0..Window::<K>::SLOTS).map(move |slot| (Window::<K>::name(slot), Window::<K>::place(cpu, slot).0))
 }
 
+/// The address of slot `S`, where it has [one](Window::ONE_PLACE).
+pub(crate) struct SlotAddress<K, S>(PhantomData<(K, S)>);
+
+impl<K: Kernel, S: KmType<Set = K::KmTypes>> Address for SlotAddress<K, S> {
+    const ADDRESS: usize = K::FIXMAP_BASE + (Window::<K>::page(0, S::PLACE) << PAGE_SHIFT);
+}
+
+/// The address of the window.
+pub(crate) struct WindowBase<K>(PhantomData<K>);
+
+impl<K: Kernel> Address for WindowBase<K> {
+    const ADDRESS: usize = K::FIXMAP_BASE;
+}
+
 /// The arithmetic of kernel `K`'s window.
 pub(crate) struct Window<K>(PhantomData<K>);
 
@@ -196,6 +211,9 @@ impl<K: Kernel> Window<K> {
     const FENCES: usize = if debug::ON { Self::SLOTS + 1 } else { 0 };
     const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES;
     const PAGES_PER_SLOT: usize = if debug::ON { 2 } else { 1 };
+
+    /// Whether a slot is at one address, whichever CPU this is: then the address and that of its entry are parts of the code.
+    pub(crate) const ONE_PLACE: bool = Self::CPUS_HERE == 1 && !debug::ON;
 
     const TABLES: usize = <K::Fixmap as FixmapTables>::TABLES;
     const ENTRIES: usize = Self::TABLES * <K::Paging as Paging>::ENTRIES_PER_TABLE;
@@ -245,16 +263,23 @@ impl<K: Kernel> Window<K> {
     #[track_caller]
     pub(crate) fn slot<S: KmType<Set = K::KmTypes>>() -> (usize, *mut <K::Paging as Paging>::Entry) {
         const { Self::CHECKED };
-        let cpu = if Self::OF_ONE_CPU && !debug::ON { 0 } else { K::cpu() };
+        let cpu = if Self::ONE_PLACE { 0 } else { K::cpu() };
         if debug::ON {
             debug::check_cpu::<K, S>(cpu);
         }
         // SAFETY: I9: `Kernel::cpu` promises it.
         unsafe { hint::assert_unchecked(cpu < Self::CPUS) };
-        let (address, entry) = Self::place(cpu, S::PLACE);
+        let (address, _) = Self::place(cpu, S::PLACE);
         // SAFETY: I9: the slots of all CPUs fit, as `CHECKED` says. Knowing it, the compiler need not ask again when it unmaps.
         unsafe { hint::assert_unchecked(Self::contains(address)) };
-        (address, entry)
+        // As when it is unmapped, so that it is worked out once.
+        (address, Self::entry_of(address))
+    }
+
+    /// Whether a page that is mapped in slot `S`, or was found in the direct map, is in the slot.
+    #[inline]
+    pub(crate) fn is_slot<S: KmType<Set = K::KmTypes>>(address: usize) -> bool {
+        if Self::ONE_PLACE { address == SlotAddress::<K, S>::ADDRESS } else { Self::contains(address) }
     }
 
     /// The name of a slot.
@@ -272,8 +297,14 @@ impl<K: Kernel> Window<K> {
     /// The address of a slot of a CPU, and its entry.
     #[inline]
     pub(crate) fn place(cpu: usize, slot: usize) -> (usize, *mut <K::Paging as Paging>::Entry) {
-        let page = Self::first_page(cpu) + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1;
+        let page = Self::page(cpu, slot);
         (K::FIXMAP_BASE + (page << PAGE_SHIFT), Self::first_entry().wrapping_add(page))
+    }
+
+    /// Which page of the window a slot of a CPU is.
+    #[inline]
+    const fn page(cpu: usize, slot: usize) -> usize {
+        Self::first_page(cpu) + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1
     }
 
     /// The entry of the last fence of a CPU: the unmapped page behind its last slot.
@@ -283,7 +314,7 @@ impl<K: Kernel> Window<K> {
 
     /// Where a CPU's part of the window begins.
     #[inline]
-    fn first_page(cpu: usize) -> usize {
+    const fn first_page(cpu: usize) -> usize {
         if Self::OF_ONE_CPU { 0 } else { cpu * Self::PAGES_PER_CPU }
     }
 

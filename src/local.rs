@@ -88,7 +88,7 @@ use crate::machine::Machine;
 use crate::page::{Access, DeviceMemory, Page, Pfn};
 use crate::paging::{MemoryType, Paging};
 use crate::slot::{Group, Invariant, KmType, Slot, StaysHere};
-use crate::tlb;
+use crate::tlb::{self, At};
 
 /// The right to map pages at depth `D` and below, in the slots of level `L`.
 ///
@@ -466,14 +466,14 @@ unsafe impl<K: LocalKernel, L: Level<K>, D: Depth> KmType for LocalSlot<K, L, D>
 /// Ends a mapping of a task that may be switched out before any of these steps, and others run: until its translation is forgotten, the
 /// entry is not empty, so that [`switch_out`] forgets it, too (I3).
 #[inline]
-pub(crate) fn unmap<K: Kernel>(address: usize) {
-    let pte = Window::<K>::entry_of(address);
+pub(crate) fn unmap<K: Kernel>(at: impl At) {
+    let pte = Window::<K>::entry_of(at.address());
     // I10: no access to the page moves down across the store that makes it inaccessible.
     K::Machine::barrier();
     // SAFETY: I1: the caller had the slot's token. I4: no address of the mapping is left in use.
     unsafe {
         K::Paging::retire::<K::Machine>(pte);
-        tlb::forget::<K>(address);
+        tlb::forget::<K>(at);
         K::Paging::release::<K::Machine>(pte);
     }
 }

@@ -51,6 +51,12 @@ mod sealed {
     impl Sealed for u64 {}
 }
 
+/// An address that is known when the kernel is compiled.
+pub trait Address {
+    /// The address.
+    const ADDRESS: usize;
+}
+
 /// The processor under the page tables. A kernel names [`X86`].
 ///
 /// # Safety
@@ -93,6 +99,26 @@ pub unsafe trait Machine: 'static {
     /// # Safety
     /// Runs at privilege level 0.
     unsafe fn invlpg(address: usize);
+
+    /// As [`invlpg`](Self::invlpg), of an address that is known when the kernel is compiled: it can be a part of the instruction.
+    ///
+    /// # Safety
+    /// Runs at privilege level 0.
+    #[inline]
+    unsafe fn invlpg_of<A: Address>() {
+        // SAFETY: the caller's promise.
+        unsafe { Self::invlpg(A::ADDRESS) }
+    }
+
+    /// As [`invlpg`](Self::invlpg), of the address that is so many bytes behind one that is known when the kernel is compiled.
+    ///
+    /// # Safety
+    /// Runs at privilege level 0.
+    #[inline]
+    unsafe fn invlpg_behind<A: Address>(offset: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::invlpg(A::ADDRESS.wrapping_add(offset)) }
+    }
 
     /// Forgets all translations on this CPU, global or not, under whatever PCID (SDM vol. 3, 5.10.4.1). Linux: `__flush_tlb_all()`.
     ///
@@ -180,6 +206,35 @@ unsafe impl Machine for X86 {
         unsafe { x86::tlb::flush(address) }
     }
 
+    #[inline]
+    unsafe fn invlpg_of<A: Address>() {
+        // SAFETY: I3: as `invlpg`.
+        unsafe {
+            if const { is_displacement(A::ADDRESS) } {
+                asm!("invlpg [{address}]", address = const A::ADDRESS as i32, options(nostack, preserves_flags));
+            } else {
+                Self::invlpg(A::ADDRESS);
+            }
+        }
+    }
+
+    #[inline]
+    unsafe fn invlpg_behind<A: Address>(offset: usize) {
+        // SAFETY: I3: as `invlpg`.
+        unsafe {
+            if const { is_displacement(A::ADDRESS) } {
+                asm!(
+                    "invlpg [{offset} + {address}]",
+                    offset = in(reg) offset,
+                    address = const A::ADDRESS as i32,
+                    options(nostack, preserves_flags)
+                );
+            } else {
+                Self::invlpg(A::ADDRESS.wrapping_add(offset));
+            }
+        }
+    }
+
     unsafe fn flush_all() {
         const GLOBAL_PAGES: u32 = 1 << 13;
         // SAFETY: I8: the kernel runs at privilege level 0, by the caller's promise. The tables in use stay in use.
@@ -243,6 +298,11 @@ unsafe impl Machine for X86 {
     }
 }
 
+/// Whether an address can be a part of an instruction, which has room for 32 bits, and extends them by their sign.
+const fn is_displacement(address: usize) -> bool {
+    address as i32 as isize as usize == address
+}
+
 /// What the processor says about itself, first part of a leaf.
 fn cpuid(leaf: u32) -> CpuidResult {
     // Safe since Rust 1.94, not before.
@@ -250,6 +310,21 @@ fn cpuid(leaf: u32) -> CpuidResult {
     // SAFETY: any processor that this crate is for has the instruction; it changes nothing.
     unsafe {
         __cpuid_count(leaf, 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_displacement;
+
+    #[test]
+    fn an_instruction_has_room_for_what_32_bits_with_a_sign_say() {
+        assert!(
+            [0, 0x7fff_f000, 0_usize.wrapping_sub(0x20_0000), 0_usize.wrapping_sub(1 << 31)].map(is_displacement)
+                == [true; 4]
+        );
+        #[cfg(target_pointer_width = "64")]
+        assert!([1 << 31, 0xff20_0000, 1 << 32, 0xffff_8000_0000_0000].map(is_displacement) == [false; 4]);
     }
 }
 

@@ -19,10 +19,11 @@
 //! PTI is no reason against [`Global`](Translations::Global) here: it is there to keep the kernel's memory out of the tables, and so
 //! out of the TLB, while user code runs. No slot is in use then, and none that was has left a translation.
 
+use core::marker::PhantomData;
 use core::ops::Range;
 
 use crate::kernel::Kernel;
-use crate::machine::Machine;
+use crate::machine::{Address, Machine};
 use crate::paging::PAGE_SIZE;
 
 /// What the processor's translations of the window are bound to.
@@ -48,16 +49,98 @@ impl Translations {
     }
 }
 
-/// Has this CPU forget the translation of the page at `address`, whatever it is bound to.
+/// So many bytes behind where that was.
+pub(crate) struct AtOffset<A>(usize, PhantomData<A>);
+
+impl<A: Address> AtOffset<A> {
+    #[inline]
+    pub(crate) fn new(address: usize) -> Self {
+        Self(address.wrapping_sub(A::ADDRESS), PhantomData)
+    }
+}
+
+impl<A> Clone for AtOffset<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for AtOffset<A> {}
+
+impl<A: Address> At for AtOffset<A> {
+    #[inline]
+    fn address(self) -> usize {
+        A::ADDRESS.wrapping_add(self.0)
+    }
+
+    #[inline]
+    unsafe fn invlpg<M: Machine>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { M::invlpg_behind::<A>(self.0) }
+    }
+}
+
+/// Has this CPU forget the translation of the page at `at`, whatever it is bound to.
 ///
 /// # Safety
 /// Runs at privilege level 0.
 #[inline]
-pub(crate) unsafe fn forget<K: Kernel>(address: usize) {
+pub(crate) unsafe fn forget<K: Kernel>(at: impl At) {
     // SAFETY: the caller's promise.
-    unsafe { K::Machine::invlpg(address) };
+    unsafe { at.invlpg::<K::Machine>() };
     if const { K::TRANSLATIONS.are_tagged() } {
-        K::forget_in_other_spaces(address);
+        K::forget_in_other_spaces(at.address());
+    }
+}
+
+/// Where a page of the window is.
+pub(crate) trait At: Copy {
+    fn address(self) -> usize;
+
+    /// # Safety
+    /// As [`forget`].
+    unsafe fn invlpg<M: Machine>(self);
+}
+
+/// Wherever that is.
+impl At for usize {
+    #[inline]
+    fn address(self) -> usize {
+        self
+    }
+
+    #[inline]
+    unsafe fn invlpg<M: Machine>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { M::invlpg(self) }
+    }
+}
+
+/// Where it was known when the kernel was compiled.
+pub(crate) struct AtKnown<A>(PhantomData<A>);
+
+impl<A> AtKnown<A> {
+    pub(crate) const NEW: Self = Self(PhantomData);
+}
+
+impl<A> Clone for AtKnown<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for AtKnown<A> {}
+
+impl<A: Address> At for AtKnown<A> {
+    #[inline]
+    fn address(self) -> usize {
+        A::ADDRESS
+    }
+
+    #[inline]
+    unsafe fn invlpg<M: Machine>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { M::invlpg_of::<A>() }
     }
 }
 

@@ -48,10 +48,11 @@ pub use crate::arch::{DIRECT_MAP_BASE, FREE_BASE, IMAGE_BASE, LOWMEM_LIMIT};
 use crate::kmap::Task;
 use crate::memory::MemoryMap;
 use crate::{boot, cpu, ipi};
+pub use mode::NX_EXISTS;
+pub(crate) use mode::read;
 #[cfg(target_arch = "x86")]
 pub(crate) use mode::{BOOT_CR4, BOOT_FEATURE};
 pub use mode::{GLOBAL_TRANSLATIONS, Mode, Raw, levels, page};
-pub(crate) use mode::{NX_EXISTS, read};
 
 #[cfg(all(feature = "no-direct-map", target_arch = "x86"))]
 compile_error!("the image of a 32-bit kernel is in the direct map");
