@@ -13,11 +13,12 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use highmem::fixmap::FixmapTables;
+use highmem::lazy::flush_lazy;
 use highmem::linux::Set;
 use highmem::local::Locals;
 use highmem::tlb::Translations;
 use highmem::{
-    Fixmap, Frame, Kernel, PAGE_SIZE, Page, PageBytes, Pfn, Task, clear_highpage, copy_highpage, kmap_atomic,
+    Fixmap, Frame, Kernel, KmTypes, PAGE_SIZE, Page, PageBytes, Pfn, Task, clear_highpage, copy_highpage, kmap_atomic,
     kunmap_atomic,
 };
 use kernel::frames::{self, Zone};
@@ -38,6 +39,8 @@ struct Limits {
     two: [u32; 3],
     clear: [u32; 3],
     copy: [u32; 3],
+    lazy_hit: [u32; 3],
+    lazy_misses: [u32; 3],
 }
 
 fn costs(_: &mut kernel::kmap::Task<'_>) {
@@ -48,6 +51,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         two: [22, 32, 22],
         clear: [1040, 1044, 529],
         copy: [1054, 1062, 540],
+        lazy_hit: [8, 14, 9],
+        lazy_misses: [37, 55, 33],
     };
     const ONE_ADDRESS_NX_FOUND_OUT: Limits = Limits {
         with_context: [13, 20, 16],
@@ -56,6 +61,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         two: [22, 40, 28],
         clear: [1040, 1048, 531],
         copy: [1054, 1067, 546],
+        lazy_hit: [8, 16, 11],
+        lazy_misses: [37, 55, 39],
     };
     const CPU_NUMBER: Limits = Limits {
         with_context: [17, 22, 18],
@@ -64,6 +71,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         two: [37, 50, 35],
         clear: [1050, 1055, 535],
         copy: [1068, 1081, 553],
+        lazy_hit: [14, 20, 13],
+        lazy_misses: [49, 65, 48],
     };
     const CPU_NUMBER_NX_FOUND_OUT: Limits = Limits {
         with_context: [17, 27, 20],
@@ -72,6 +81,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         two: [37, 54, 41],
         clear: [1050, 1057, 537],
         copy: [1068, 1082, 559],
+        lazy_hit: [14, 22, 15],
+        lazy_misses: [49, 63, 51],
     };
     if cfg!(feature = "cpu-window") {
         println!("a kernel with several CPUs, each of which has its own window, and costs no more than a single one");
@@ -138,6 +149,33 @@ fn costs_of<L: Layout, N: Nx>(which: &str, limits: Limits) {
     };
     // SAFETY: I1: the one thread that uses these slots, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<Bench<L, N>>::enter(measure) };
+    lazy_costs::<L, N>(which, limits, [pfn, other]);
+}
+
+highmem::km_types! {
+    /// A slot that keeps its page.
+    mod km {
+        atomic { kept: Kept lazy }
+    }
+}
+
+/// The same page again and again in a lazy slot, and two pages in turn.
+fn lazy_costs<L: Layout, N: Nx>(which: &str, limits: Limits, [pfn, other]: [usize; 2]) {
+    let measure = |task: &mut Task<'_, Bench<L, N, km::Set>>| {
+        let mut atomic = task.atomic();
+        let mut kept = atomic.slots().kept;
+        drop(kmap_atomic(kept.reborrow(), frame(pfn)));
+        budget("lazy_hit", which, limits.lazy_hit, [pfn, 0], |[pfn, _]| drop(kmap_atomic(kept.reborrow(), frame(pfn))));
+        drop(kmap_atomic(kept.reborrow(), frame(other)));
+        budget("two_lazy_misses", which, limits.lazy_misses, [pfn, other], |[pfn, other]| {
+            drop(kmap_atomic(kept.reborrow(), frame(pfn)));
+            drop(kmap_atomic(kept.reborrow(), frame(other)));
+        });
+        drop(atomic);
+        flush_lazy(task);
+    };
+    // SAFETY: I1: as in `costs_of`, which has left no guard.
+    unsafe { Task::enter(measure) };
 }
 
 /// A frame of which there is only the number.
@@ -148,7 +186,7 @@ fn frame(pfn: usize) -> Frame<Paging> {
 }
 
 /// The kernel of this machine, as if its window were laid out like `L`, and the processor's NX known like `N`.
-struct Bench<L, N>(PhantomData<(L, N)>);
+struct Bench<L, N, T = Set>(PhantomData<(L, N, T)>);
 
 /// What the kernel says about its window.
 trait Layout: 'static {
@@ -234,9 +272,9 @@ impl Nx for NxFoundOut {
 }
 
 // SAFETY: as `ExampleKernel`, on whose first CPU this runs, with a window of its own or in that one's place.
-unsafe impl<L: Layout, N: Nx> Kernel for Bench<L, N> {
+unsafe impl<L: Layout, N: Nx, T: KmTypes> Kernel for Bench<L, N, T> {
     type Paging = Paging;
-    type KmTypes = Set;
+    type KmTypes = T;
     type Cpus = L::Cpus;
     type Machine = highmem::machine::X86;
     type Fixmap = L::Fixmap;

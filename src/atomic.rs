@@ -17,6 +17,7 @@ use core::marker::PhantomData;
 use crate::debug;
 use crate::fixmap::{SlotAddress, Window, WindowBase};
 use crate::kernel::Kernel;
+use crate::lazy;
 use crate::local;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
@@ -50,6 +51,7 @@ where
     S: KmType<Set = K::KmTypes>,
     P: Page<Paging = K::Paging>,
 {
+    const { lazy::check::<K, S, P>() };
     let pfn = page.pfn();
     let direct = if <P::Access as Access>::RAM && !K::FORCE_MAP { K::direct_map(pfn) } else { None };
     let address = match direct {
@@ -135,7 +137,7 @@ where
     until_unmapped: PhantomData<(Slot<'cx, K, S>, P)>,
 }
 
-/// Fills the empty entry of slot `S`.
+/// Fills the empty entry of slot `S`. A lazy one may have this very entry: then it stays.
 #[inline]
 #[track_caller]
 fn map<K, S>(pfn: Pfn<K::Paging>, protection: Protection) -> usize
@@ -151,10 +153,15 @@ where
     // SAFETY: I1: the caller had the slot's token, so nobody else writes its entry. It is empty when it is set: `unmap` has
     // emptied it, or it is emptied here (I3).
     unsafe {
+        if lazy::is_lazy::<S>() && K::Paging::is::<K::Machine>(pte, entry) {
+            K::Machine::barrier();
+            return address;
+        }
         if !K::Paging::is_empty::<K::Machine>(pte) {
             if debug::ON {
                 debug::report_forgotten::<K, S>();
             }
+            // In a lazy slot it is the page before, as a rule.
             unmap_forgotten::<K>(address, S::GROUP);
         }
         if debug::ON {
@@ -198,6 +205,11 @@ where
 {
     #[inline]
     fn drop(&mut self) {
+        if lazy::is_lazy::<S>() {
+            // I10: no access to the page moves down to where it is another's.
+            K::Machine::barrier();
+            return;
+        }
         if Window::<K>::is_slot::<S>(self.address) {
             if debug::ON {
                 debug::check_same_cpu::<K, S>(self.address);

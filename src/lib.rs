@@ -14,6 +14,7 @@ pub mod fixmap;
 #[doc = include_str!("../docs/invariants.md")]
 pub mod invariants {}
 pub mod kernel;
+pub mod lazy;
 pub mod local;
 pub mod machine;
 #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]

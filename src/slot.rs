@@ -35,6 +35,9 @@ pub unsafe trait KmType: 'static {
     /// What makes it exclusive.
     const GROUP: Group;
 
+    /// Whether it is [lazy](crate::lazy).
+    const LAZY: bool = false;
+
     /// Its place among all entries of a CPU.
     #[doc(hidden)]
     const PLACE: usize = <Self::Index as Unsigned>::USIZE;
@@ -73,6 +76,9 @@ pub unsafe trait KmTypes: Sized + 'static {
 
     /// What makes each exclusive, in the same order.
     const GROUPS: &'static [Group];
+
+    /// Which of them are [lazy](crate::lazy), in the same order.
+    const LAZY: &'static [bool];
 
     /// The tokens of a task that cannot be preempted.
     type Atomic<'cx, K: Kernel<KmTypes = Self>>;
@@ -161,6 +167,8 @@ impl<K, S: KmType> fmt::Debug for Slot<'_, K, S> {
 /// The module has one type for each slot, `Set` to name in [`Kernel::KmTypes`](crate::Kernel::KmTypes), and for each group a
 /// struct of tokens.
 ///
+/// A slot whose name is followed by `lazy` keeps its last page mapped: see [`lazy`](mod@crate::lazy), before you write that.
+///
 /// ```
 /// highmem::km_types! {
 ///     /// What my kernel maps.
@@ -181,9 +189,9 @@ macro_rules! km_types {
     (
         $(#[$meta:meta])*
         $vis:vis mod $module:ident {
-            $(atomic { $($(#[$atomic_meta:meta])* $atomic:ident: $Atomic:ident),* $(,)? })?
-            $(softirq { $($(#[$softirq_meta:meta])* $softirq:ident: $Softirq:ident),* $(,)? })?
-            $(irqsoff { $($(#[$irqsoff_meta:meta])* $irqsoff:ident: $IrqsOff:ident),* $(,)? })?
+            $(atomic { $($(#[$atomic_meta:meta])* $atomic:ident: $Atomic:ident $($atomic_lazy:ident)?),* $(,)? })?
+            $(softirq { $($(#[$softirq_meta:meta])* $softirq:ident: $Softirq:ident $($softirq_lazy:ident)?),* $(,)? })?
+            $(irqsoff { $($(#[$irqsoff_meta:meta])* $irqsoff:ident: $IrqsOff:ident $($irqsoff_lazy:ident)?),* $(,)? })?
             $(nmi { $($(#[$nmi_meta:meta])* $nmi:ident: $Nmi:ident),* $(,)? })?
         }
     ) => {
@@ -191,9 +199,9 @@ macro_rules! km_types {
         #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
             $crate::km_types!(@types unsafe $crate::typenum::U0;
-                $($([PreemptionOff] $(#[$atomic_meta])* $Atomic)*)?
-                $($([SoftirqsOff] $(#[$softirq_meta])* $Softirq)*)?
-                $($([InterruptsOff] $(#[$irqsoff_meta])* $IrqsOff)*)?
+                $($([PreemptionOff $($atomic_lazy)?] $(#[$atomic_meta])* $Atomic)*)?
+                $($([SoftirqsOff $($softirq_lazy)?] $(#[$softirq_meta])* $Softirq)*)?
+                $($([InterruptsOff $($irqsoff_lazy)?] $(#[$irqsoff_meta])* $IrqsOff)*)?
                 $($([InNmi] $(#[$nmi_meta])* $Nmi)*)?
             );
 
@@ -244,6 +252,13 @@ macro_rules! km_types {
                     $($(<$Nmi as $crate::KmType>::GROUP,)*)?
                 ];
 
+                const LAZY: &'static [bool] = &[
+                    $($(<$Atomic as $crate::KmType>::LAZY,)*)?
+                    $($(<$Softirq as $crate::KmType>::LAZY,)*)?
+                    $($(<$IrqsOff as $crate::KmType>::LAZY,)*)?
+                    $($(<$Nmi as $crate::KmType>::LAZY,)*)?
+                ];
+
                 type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
                 type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
                 type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
@@ -275,7 +290,7 @@ macro_rules! km_types {
 
     // One slot type after the other, each with the next index; then their number. These rules keep the promises of the traits
     // only together, so that to use one by itself takes an `unsafe`.
-    (@types unsafe $index:ty; [$group:ident] $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
+    (@types unsafe $index:ty; [$group:ident $($lazy:ident)?] $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $name;
@@ -285,6 +300,7 @@ macro_rules! km_types {
             type Index = $index;
             const NAME: &'static str = stringify!($name);
             const GROUP: $crate::slot::Group = $crate::slot::Group::$group;
+            const LAZY: bool = $crate::km_types!(@lazy $($lazy)?);
         }
         $crate::km_types!(@types unsafe $crate::typenum::Add1<$index>; $($rest)*);
     };
@@ -292,6 +308,9 @@ macro_rules! km_types {
         /// How many slots each CPU has.
         pub type Count = $index;
     };
+
+    (@lazy) => { false };
+    (@lazy lazy) => { true };
 
     // A struct of tokens, and for some of them a way deeper.
     (@tokens unsafe

@@ -12,6 +12,7 @@ use std::thread;
 
 use highmem::debug::{Serving, State};
 use highmem::fixmap::slots_of_cpu;
+use highmem::lazy::flush_lazy;
 use highmem::linux::{Set, User0};
 use highmem::machine::Machine as _;
 use highmem::model::{Config, Counts, FREED, FRESH, Fault, Hardware, Machine, ModelKernel, What, Zone};
@@ -52,6 +53,8 @@ in_each_mode!(
     another_address_space_keeps_its_translation,
     the_selftest_passes,
     the_page_is_freed_after_it_is_unmapped,
+    a_lazy_slot_shows_each_page_its_own_bytes,
+    a_lazy_slot_costs_nothing_for_the_same_page,
     a_kernel_with_pcids_forgets_in_all_address_spaces,
     a_global_translation_of_a_slot_is_forgotten_in_all_address_spaces,
 );
@@ -505,6 +508,61 @@ impl<P: Paging> Drop for Watched<'_, P> {
     fn drop(&mut self) {
         assert_eq!(self.1.translation(user0::<P>(0).0), None, "the page is freed, and it is still mapped");
     }
+}
+
+highmem::km_types! {
+    mod lazy_km {
+        atomic { kept: Kept lazy }
+    }
+}
+
+/// In all orders of so few pages, read and written, with pages that are freed, and become others.
+fn a_lazy_slot_shows_each_page_its_own_bytes<P: Paging>() {
+    let machine = Machine::<P, lazy_km::Set>::with(config());
+    machine.cpu(0).task(|task| {
+        let mut pages: Vec<_> = (0..3).map(|_| (machine.alloc(Zone::High), 0)).collect();
+        for (page, _) in &mut pages {
+            kmap_atomic(task.atomic().slots().kept, page).fill(0);
+        }
+        let mut order = 7_u32;
+        for round in 1..500_u32 {
+            order = order.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            let (page, byte) = &mut pages[(order >> 16) as usize % 3];
+            match (order >> 8) % 4 {
+                0 => {
+                    *byte = round as u8;
+                    kmap_atomic(task.atomic().slots().kept, page).fill(*byte);
+                }
+                1 => {
+                    // The slot still maps the frame, perhaps, and it is another page's now.
+                    *page = machine.alloc(Zone::High);
+                    *byte = 0xaa;
+                    kmap_atomic(task.atomic().slots().kept, page).fill(0xaa);
+                }
+                2 => flush_lazy(task),
+                _ => assert!(kmap_atomic(task.atomic().slots().kept, &*page).iter().all(|b| b == byte)),
+            }
+        }
+        for (page, byte) in &pages {
+            assert!(kmap_atomic(task.atomic().slots().kept, page).iter().all(|b| b == byte));
+        }
+        flush_lazy(task);
+    });
+    assert!(machine.reports().is_empty(), "{:?}", machine.reports());
+}
+
+fn a_lazy_slot_costs_nothing_for_the_same_page<P: Paging>() {
+    if DEBUG {
+        return;
+    }
+    let machine = Machine::<P, lazy_km::Set>::with(config());
+    let frame = machine.alloc(Zone::High);
+    machine.cpu(0).task(|task| {
+        drop(kmap_atomic(task.atomic().slots().kept, &frame));
+        let ((), again) = machine.cpu(0).count(|| drop(kmap_atomic(task.atomic().slots().kept, &frame)));
+        assert_eq!(again, Counts { loads: words_per_entry::<P>(), stores: 0, invlpg: 0, flush_all: 0, barriers: 2 });
+        flush_lazy(task);
+    });
 }
 
 fn the_page_is_freed_after_it_is_unmapped<P: Paging>() {

@@ -34,6 +34,12 @@ impl Paging for Long {
     }
 
     #[inline]
+    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
+        // SAFETY: I1: the entry is the caller's.
+        unsafe { M::read(pte.cast::<u64>()) == entry }
+    }
+
+    #[inline]
     unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.
         unsafe { M::write(pte.cast::<u64>(), entry) }

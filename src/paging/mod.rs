@@ -105,6 +105,12 @@ pub trait Paging: sealed::Sealed + Tables + Copy + Ord + Hash + Debug + 'static 
     /// `pte` points to an entry that only this caller writes.
     unsafe fn is_empty<M: Machine>(pte: *const Self::Entry) -> bool;
 
+    /// Whether `pte` is `entry`, whole.
+    ///
+    /// # Safety
+    /// `pte` points to an entry that only this caller writes.
+    unsafe fn is<M: Machine>(pte: *const Self::Entry, entry: Self::Entry) -> bool;
+
     /// Writes `entry`, which is present, to the empty `pte`; hardware sees either nothing or all of it.
     ///
     /// # Safety

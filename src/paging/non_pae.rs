@@ -33,6 +33,12 @@ impl Paging for NonPae {
     }
 
     #[inline]
+    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
+        // SAFETY: I1: the entry is the caller's.
+        unsafe { M::read(pte.cast::<u32>()) == entry }
+    }
+
+    #[inline]
     unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
         // SAFETY: I1: the entry is the caller's. I10: one store.
         unsafe { M::write(pte.cast::<u32>(), entry) }

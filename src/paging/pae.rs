@@ -42,6 +42,13 @@ impl Paging for Pae {
     }
 
     #[inline]
+    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
+        let halves = pte.cast::<u32>();
+        // SAFETY: I1: the entry is the caller's, and both halves lie in it.
+        unsafe { M::read(halves.add(LOW)) == entry as u32 && M::read(halves.add(HIGH)) == (entry >> 32) as u32 }
+    }
+
+    #[inline]
     unsafe fn set<M: Machine>(pte: *mut PTEntry, PTEntry(entry): PTEntry) {
         let halves = pte.cast::<u32>();
         // SAFETY: I1: the entry is the caller's, and both halves lie in it. I10: the present bit arrives last, with a high half
