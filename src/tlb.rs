@@ -88,8 +88,9 @@ impl<A: Address> At for AtOffset<A> {
 pub(crate) unsafe fn forget<K: Kernel>(at: impl At) {
     // SAFETY: the caller's promise.
     unsafe { at.invlpg::<K::Machine>() };
+    let address = at.address();
     if const { K::TRANSLATIONS.are_tagged() } {
-        K::forget_in_other_spaces(at.address());
+        K::forget_in_other_spaces(address);
     }
 }
 
