@@ -182,7 +182,8 @@ where
     message = "`{Self}` is not a local mapping, so it cannot be unmapped",
     label = "expected the guard that `kmap_local_page` returned",
     note = "keep the guard: `let (guard, local) = kmap_local_page(&mut local, page);`, and pass it here, or let it go out of scope",
-    note = "the guard gives back both: `let (slot, page) = kunmap_local(guard);`"
+    note = "the guard gives back both: `let (slot, page) = kunmap_local(guard);`",
+    note = "what `kmap` has mapped is unmapped by `kunmap`"
 )]
 pub trait LocalGuard: sealed::LocalGuard {
     /// The token that comes back.

@@ -1,4 +1,4 @@
-//! A13, KVM on Intel: `kunmap()` of the I/O bitmap was given the address, and the module did not load.
+//! A13, KVM on Intel: `kunmap()` of the I/O bitmap was given the address: an oops when the module was loaded.
 //!
 //! Linux, `drivers/kvm/vmx.c`, 2007. Introduced in fdef3ad1b38, fixed in cd0536d7cb4. Seen: the diff.
 //!
@@ -8,8 +8,7 @@
 //! kunmap(v);
 //! ```
 //!
-//! `kunmap()` looked for the flags of a page at that address: an oops. Here the address of a mapping is a number, or some bytes, and neither
-//! unmaps.
+//! The address was taken for a page. Here the address of a mapping is a number, or some bytes, and neither unmaps.
 #[path = "../prelude.rs"]
 mod prelude;
 use prelude::*;

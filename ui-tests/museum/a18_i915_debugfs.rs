@@ -7,7 +7,7 @@
 //! + kunmap_atomic(pages[i], KM_USER0);   /* by rote */
 //! ```
 //!
-//! `kmap()` slept under a spinlock, so it became `kmap_atomic()`; two months later it was seen that unmap wants something else now. Here both
+//! `kmap()` slept where it must not, so it became `kmap_atomic()`; two months later it was seen that unmap wants something else now. Here both
 //! want the guard.
 #[path = "../prelude.rs"]
 mod prelude;

@@ -8,7 +8,7 @@
 //! kunmap_atomic(page, KM_USER0);
 //! ```
 //!
-//! It was there from the day on which the file system came, for two years. Here a page is no mapping.
+//! It lived for two years. Here a page is no mapping.
 #[path = "../prelude.rs"]
 mod prelude;
 use prelude::*;

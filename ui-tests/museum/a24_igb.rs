@@ -8,8 +8,8 @@
 //! kunmap_local(rx->page);
 //! ```
 //!
-//! Each new way to map brings the old mistake back: eighteen years after the first of them, and caught in review. Here all ways want the
-//! guard.
+//! Each new way to map brings the old mistake back: twenty years after the first of them, and caught in review. Here all ways want
+//! the guard.
 #[path = "../prelude.rs"]
 mod prelude;
 use prelude::*;

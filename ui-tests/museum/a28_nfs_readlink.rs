@@ -10,8 +10,7 @@
 //! }
 //! ```
 //!
-//! The check came from a newer kernel, which mapped otherwise. Here each guard has one function that ends it; and an early return
-//! needs none.
+//! The path came with a backport. Here each guard has one function that ends it, and an early return needs none.
 #[path = "../prelude.rs"]
 mod prelude;
 use prelude::*;
