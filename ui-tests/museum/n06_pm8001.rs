@@ -18,6 +18,7 @@ use bytes::*;
 #[path = "fixtures/scatter.rs"]
 mod scatter;
 use scatter::*;
+use highmem::memcpy_from_page;
 
 /// An entry of a list, and at which address the device finds it.
 struct DmaSg {
@@ -27,8 +28,7 @@ struct DmaSg {
 
 /// Builds the request that the controller is to send for a SCSI command.
 fn pm80xx_chip_smp_req(slot: Slot<'_, MyKernel, Irq0>, req: &DmaSg, smp_cmd: &mut [u8]) {
-    let payload = kmap_atomic(slot, req.dma_address);
-    smp_cmd.copy_from_slice(&payload[req.sg.offset..][..smp_cmd.len()]);
+    memcpy_from_page(smp_cmd, slot, req.dma_address, req.sg.offset).unwrap();
 }
 
 fn main() {
