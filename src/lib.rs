@@ -33,6 +33,7 @@ mod sync;
 #[cfg(test)]
 mod test_kernel;
 pub mod tlb;
+pub mod unmapped;
 pub mod user;
 pub mod view;
 mod volatile;

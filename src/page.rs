@@ -212,7 +212,7 @@ impl Writable for Device {}
 
 /// Access where each load and store counts: others see it, or may have written in between.
 #[diagnostic::on_unimplemented(
-    message = "`load` and `store` are for memory that others may write",
+    message = "`load` and `store` are for registers, and for memory that others may write",
     label = "this mapping's access is `{Self}`",
     note = "these bytes belong to this mapping alone: use it as a `[u8; 4096]`"
 )]
