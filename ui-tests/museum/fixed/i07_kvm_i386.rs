@@ -33,5 +33,6 @@ fn main() {
         assert_eq!(cmpxchg(0x1004, 0, 1), Some(true));
         assert_eq!(cmpxchg(0x1004, 0, 2), Some(false));
         assert_eq!(cmpxchg(0x2004, 0, 2), None);
+        assert_eq!(kmap_atomic(slot, &vcpu.page).load::<u32>(4).unwrap(), 1);
     });
 }
