@@ -93,7 +93,8 @@ fn change(html: &mut String, open: &mut Option<&'static str>, now: Option<&'stat
     Ok(())
 }
 
-/// A message of the compiler, with spans: its first words, the lines' numbers, and what it marks.
+/// A message of the compiler, with spans: its first words, the lines' numbers, and what it marks. Sentences, which may be broken into
+/// lines, are in `<i>`.
 pub fn message(text: &str) -> PreEscaped<String> {
     let mut html = String::new();
     let mut is_error = true;
@@ -101,8 +102,10 @@ pub fn message(text: &str) -> PreEscaped<String> {
         let place = line.trim_start();
         if let Some((word, rest)) = level(line) {
             is_error = word.starts_with("error");
+            html.push_str("<i>");
             push(&mut html, Some(if is_error { "E" } else { "H" }), word);
             push(&mut html, Some("B"), rest);
+            html.push_str("</i>");
         } else if place.starts_with("--> ") || place.starts_with("::: ") || place == "..." {
             push(&mut html, Some("G"), line);
         } else if let Some((gutter, rest)) = gutter(line) {
@@ -116,9 +119,11 @@ pub fn message(text: &str) -> PreEscaped<String> {
             }
         } else if let Some((equals, (word, rest))) = line.split_once("= ").and_then(|(e, rest)| Some((e, level(rest)?)))
         {
+            html.push_str("<i>");
             push(&mut html, Some("G"), &format!("{equals}= "));
             push(&mut html, Some("H"), word);
             push(&mut html, None, rest);
+            html.push_str("</i>");
         } else {
             push(&mut html, None, line);
         }
@@ -206,11 +211,11 @@ mod tests {
             "error[E1]: a `<T>`\n  --> f.rs:1:2\n   |\n12 |     f(page);\n   |     - ^^^^ wanted\n   = note: keep it";
         let html = message(text).into_string();
         let lines: Vec<&str> = html.lines().collect();
-        assert_eq!(lines[0], "<span class=E>error[E1]</span><span class=B>: a `&lt;T&gt;`</span>");
+        assert_eq!(lines[0], "<i><span class=E>error[E1]</span><span class=B>: a `&lt;T&gt;`</span></i>");
         assert_eq!(lines[1], "<span class=G>  --&gt; f.rs:1:2</span>");
         assert_eq!(lines[3], "<span class=G>12 |</span>     f(page);");
         assert_eq!(lines[4], "<span class=G>   |</span><span class=H>     - </span><span class=E>^^^^ wanted</span>");
-        assert_eq!(lines[5], "<span class=G>   = </span><span class=H>note</span>: keep it");
+        assert_eq!(lines[5], "<i><span class=G>   = </span><span class=H>note</span>: keep it</i>");
         assert_eq!(lines.len(), 6);
     }
 

@@ -104,7 +104,9 @@ fn scoreboard(classes: &[Class]) -> Markup {
                     @for (class, row) in classes.iter().zip(&rows) {
                         "\n"
                         tr {
-                            th scope="row" { a href={ "#" (class.letter) } { b { (class.letter) } " " (markdown::inline(&class.title)) } }
+                            th scope="row" {
+                                a href={ "#" (class.letter) } { b { (class.letter) } " " span { (markdown::inline(&class.title)) } }
+                            }
                             (cells(row))
                         }
                     }
@@ -175,10 +177,10 @@ fn exhibit(case: &Case) -> Result<Markup> {
         "\n"
         article #(anchor) {
             h3 {
-                a href={ "#" (anchor) } { (case.id) } " " (case.subject) " "
+                a href={ "#" (anchor) } { (case.id) } " " (case.subject) ": "
+                span .title { (markdown::inline(&case.title)) } " "
                 span .{ "o " (case.outcome.word()) } { (case.outcome.name()) }
             }
-            p .title { (markdown::inline(&case.title)) }
             figure {
                 figcaption { "C" }
                 pre tabindex="0" { code { @for line in bug { (line) "\n" } } }

@@ -34,7 +34,7 @@ impl Row {
     pub fn share(&self) -> String {
         match self.clients {
             0 => String::new(),
-            clients => format!("{} %", (self.count(Outcome::Refused) * 100 + clients / 2) / clients),
+            clients => format!("{}\u{a0}%", (self.count(Outcome::Refused) * 100 + clients / 2) / clients),
         }
     }
 }
@@ -54,14 +54,19 @@ pub fn cell(count: usize) -> String {
 /// The totals in words.
 pub fn sentence(classes: &[Class]) -> String {
     let total = table(classes).total;
-    let [refused, caught, harmless, tested, impossible, elsewhere] = total.counts;
+    let count = |outcome: &Outcome| format!("{} {}", outcome.name(), total.count(*outcome));
+    let counts = |clients| {
+        let outcomes = Outcome::ALL.iter().filter(|outcome| outcome.is_clients() == clients);
+        outcomes.map(count).collect::<Vec<_>>().join(", ")
+    };
     format!(
-        "Of {} real bugs, {} are mistakes of code that uses a mapper, each written anew with this crate: {refused} of these ({}) do not \
-         compile,\n{caught} are caught at run time, and {harmless} are right here. Of the others, {tested} are mistakes of a mapper \
-         itself, for which ours has tests,\n{impossible} cannot be written, and {elsewhere} do not apply.",
+        "Of {} real bugs, {} are mistakes of code that uses a mapper, and are written anew with this crate:\n{}. {} of these mistakes do \
+         not compile.\nThe other bugs: {}.",
         total.all,
         total.clients,
-        total.share()
+        counts(true),
+        total.share(),
+        counts(false)
     )
 }
 
@@ -74,7 +79,7 @@ mod tests {
         let row =
             |counts: [usize; 6]| Row::of(|outcome| counts[Outcome::ALL.iter().position(|o| *o == outcome).unwrap()]);
         let shares = [[2, 1, 0, 5, 0, 0], [1, 0, 1, 0, 9, 9], [0, 0, 0, 3, 1, 1], [3, 0, 0, 0, 1, 0]];
-        assert_eq!(shares.map(|counts| row(counts).share()), ["67 %", "50 %", "", "100 %"]);
+        assert_eq!(shares.map(|counts| row(counts).share()), ["67\u{a0}%", "50\u{a0}%", "", "100\u{a0}%"]);
         let row = row([1, 2, 3, 4, 5, 6]);
         assert_eq!((row.all, row.clients), (21, 6));
         assert_eq!(row.count(Outcome::Harmless), 3);
