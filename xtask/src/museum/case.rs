@@ -87,11 +87,13 @@ impl Outcome {
     }
 }
 
-/// A program without its head and what all of them begin with.
+/// A program without its head, and without the lines that bring other files in.
 #[derive(Debug)]
 pub struct Program {
     /// Where it is, from the root.
     pub path: PathBuf,
+    /// What it shares with others, besides the prelude.
+    pub fixtures: Vec<PathBuf>,
     /// The number of its first line in the file.
     pub first_line: usize,
     pub code: String,
@@ -280,17 +282,23 @@ impl Head {
 }
 
 impl Program {
-    /// The program in `text`, without its head and the lines that bring the prelude in.
     fn parse(path: &Path, text: &str) -> Self {
         let (_, head) = head_lines(text);
-        let is_prelude = |line: &str| {
-            let line = line.trim();
-            let from_prelude = line.starts_with("#[path = \"") && line.ends_with("/prelude.rs\"]");
-            line.is_empty() || from_prelude || line == "mod prelude;" || line == "use prelude::*;"
-        };
-        let skipped = head + text.lines().skip(head).take_while(|line| is_prelude(line)).count();
+        let mut fixtures = Vec::new();
+        let mut skipped = head;
+        for line in text.lines().skip(head).map(str::trim) {
+            if let Some(file) = line.strip_prefix("#[path = \"").and_then(|rest| rest.strip_suffix("\"]")) {
+                let name = Path::new(file).file_name().unwrap_or_default();
+                if name != "prelude.rs" {
+                    fixtures.push(Path::new(super::PLACE).join("fixtures").join(name));
+                }
+            } else if !(line.is_empty() || line.starts_with("mod ") || line.ends_with("::*;")) || line.ends_with('{') {
+                break;
+            }
+            skipped += 1;
+        }
         let code = text.lines().skip(skipped).collect::<Vec<_>>().join("\n");
-        Self { path: path.to_owned(), first_line: skipped + 1, code }
+        Self { path: path.to_owned(), fixtures, first_line: skipped + 1, code }
     }
 }
 
@@ -406,6 +414,11 @@ fn main() {}
     fn a_program_is_shown_from_its_first_own_line_on() {
         let program = Program::parse(Path::new("a04_pktcdvd.rs"), GOOD);
         assert_eq!((program.first_line, program.code.as_str()), (21, "fn main() {}"));
+        assert!(program.fixtures.is_empty());
+        let fixture = "use prelude::*;\n#[path = \"../fixtures/bio.rs\"]\nmod bio;\nuse bio::*;\nuse std::mem;";
+        let program = Program::parse(Path::new("a04_pktcdvd.rs"), &GOOD.replace("use prelude::*;", fixture));
+        assert_eq!((program.first_line, program.code.as_str()), (23, "use std::mem;\n\nfn main() {}"));
+        assert_eq!(program.fixtures, [Path::new("ui-tests/museum/fixtures/bio.rs")]);
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn cases(root: &Path, bugs_on_purpose: &[String]) -> Result<BTreeMap<Id, Case>> 
     };
     let mut names = BTreeSet::new();
     for (directory, outcome) in [("", Outcome::Refused), ("caught", Outcome::Caught), ("harmless", Outcome::Harmless)] {
-        for path in files(root, directory, "rs")? {
+        for path in files(root, directory, "rs")?.into_iter().filter(|path| !path.ends_with("prelude.rs")) {
             add(Case::of_program(root, &path, outcome)?)?;
             names.insert(path.file_name().map(PathBuf::from));
         }
@@ -157,6 +157,7 @@ mod tests {
         let place = |path: &str| format!("{PLACE}/{path}");
         write("src/t.rs", "fn one() {}");
         write(&place("classes.toml"), CLASSES);
+        write(&place("prelude.rs"), "//! No case.\n");
         write(&place("a01_driver.rs"), &program("A01"));
         write(&place("a01_driver.stderr"), "error: no\n --> ui-tests/museum/a01_driver.rs:10:4\n");
         write(&place("fixed/a01_driver.rs"), "//! Right.\nfn main() {}\n");

@@ -192,9 +192,16 @@ fn exhibit(case: &Case) -> Result<Markup> {
     })
 }
 
+/// Where a program is, with what it shares with others.
 fn path(program: &Program) -> Markup {
     let path = program.path.display();
-    html! { a href={ "../" (path) } { (path) } }
+    html! {
+        a href={ "../" (path) } { (path) }
+        @for (number, fixture) in program.fixtures.iter().enumerate() {
+            @if number == 0 { " with " } @else { ", " }
+            a href={ "../" (fixture.display()) } { (fixture.file_name().unwrap_or_default().display()) }
+        }
+    }
 }
 
 /// A program with the numbers that its lines have in its file, and marks at those that are wrong.

@@ -1,6 +1,7 @@
 //! The museum as Markdown: an entrance, and a page for each class, as all in one would be too long to be shown.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use maud::PreEscaped;
 use pulldown_cmark::{Event, Parser, html::push_html};
@@ -15,8 +16,9 @@ These are mistakes that kernels really had with mapped pages: Linux from 2001 to
 mapper was written anew with this crate, as somebody would who ports the driver, and given to the compiler. What it said is here as it stands. \
 Beside each is the same thing done right, which runs.
 
-The C is cut down to the lines that matter. The programs are in `ui-tests/museum/`, and the tests compile and run them all. What each \
-begins with is left out here: `ui-tests/prelude.rs`, a small kernel whose memory all has addresses, so that they run anywhere.";
+The C is cut down to the lines that matter. The programs are in `ui-tests/museum/`, and the tests compile and run them all. What they \
+share is left out here: `ui-tests/prelude.rs`, a small kernel whose memory all has addresses, so that they run anywhere, and in \
+`ui-tests/museum/fixtures/` what stands for a request, a scatter list, a packet.";
 
 /// What the columns of the scoreboard mean.
 pub const COLUMNS: &str = "\
@@ -105,9 +107,15 @@ fn exhibit(page: &mut String, case: &Case) {
     _ = writeln!(page, "\nSource: {}", sources::with_links(&case.source));
 }
 
+/// Where a program is, with what it shares with others.
 fn link(program: &Program) -> String {
-    let path = program.path.display();
-    format!("[{path}](../../{path})")
+    let link = |path: &Path| {
+        let name = path.file_name().unwrap_or_default().display();
+        format!("[{name}](../../{})", path.display())
+    };
+    let fixtures: Vec<String> = program.fixtures.iter().map(|path| link(path)).collect();
+    let with = if fixtures.is_empty() { String::new() } else { format!(" with {}", fixtures.join(", ")) };
+    format!("{}{with}", link(&program.path))
 }
 
 /// A block of code, in a fence that is not in it.
