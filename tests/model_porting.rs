@@ -300,17 +300,17 @@ fn cmpxchg_futex(atomic: &mut Atomic<'_>, page: &mut SharedFrame, offset: usize)
 use highmem::bounce::{Completed, Refused, Reserve, Segments, Submitted};
 
 type Pool = Reserve<K, Frame, 16>;
-type Bio = Segments<FrameRun, 8>;
-type Request<'r> = Submitted<'r, K, FrameRun, Frame, 16, 8>;
+type Bio = Segments<FrameRun, 2>;
+type Request<'r> = Submitted<'r, K, FrameRun, Frame, 16, 2>;
 
-fn submit_read<'r>(task: &mut Task<'_>, page_pool: &'r Pool, bio: Bio) -> Result<Request<'r>, Refused<FrameRun, 8>> {
+fn submit_read<'r>(task: &mut Task<'_>, page_pool: &'r Pool, bio: Bio) -> Result<Request<'r>, Refused<FrameRun, 2>> {
     let (prepared, _may_sleep) = page_pool.read(task, bio)?; // sleeps for low pages, holding none
     let request = prepared.submit();
     start_dma(request.extents()); // each within the device's reach
     Ok(request)
 }
 
-fn bounce_end_io_read(irq: &mut HardIrq<'_, K>, request: Request<'_>, bytes: usize) -> Completed<FrameRun, (), 8> {
+fn bounce_end_io_read(irq: &mut HardIrq<'_, K>, request: Request<'_>, bytes: usize) -> Completed<FrameRun, (), 2> {
     // SAFETY: the device has said that it is done.
     unsafe { request.complete(irq.slots().bounce_read, Ok(bytes)) }
 }

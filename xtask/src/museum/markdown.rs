@@ -23,7 +23,8 @@ share is left out here: `ui-tests/prelude.rs`, a small kernel whose memory all h
 /// What the columns of the scoreboard mean.
 pub const COLUMNS: &str = "\
 *Does not compile*, *caught at run time* (a typed error, a panic at the place, or a report) and *is right here* are programs: these columns \
-count as mistakes of clients, and the share is that of the first among the three. *Tested in our mapper* are mistakes of a mapper itself, which types do not \
+count as mistakes of clients, and the share is that of the first among the three. What is right here has nothing that could be \
+refused: an unmap that is missing, an order that does not matter. *Tested in our mapper* are mistakes of a mapper itself, which types do not \
 prevent: each names the tests that look for it in ours. *Cannot be written* means that there is no function to make the mistake \
 with, and *does not apply* that it is about hardware or a mechanism that is not here.";
 
