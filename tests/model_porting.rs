@@ -5,8 +5,8 @@ use highmem::ops::{self, Segment, SgWalk, memcpy_to_page, memset_page, zero_user
 use highmem::pagetable::{self, Pages};
 use highmem::user::{self, UserSlice, copy_from_user, copy_from_user_inatomic, copy_page_from_user};
 use highmem::{
-    DeviceFrame, HardIrq, KmType, KmapAtomic, PAGE_SIZE, Page, Pfn, Softirq, clear_highpage, copy_highpage, debug,
-    kmap, kmap_atomic, kmap_local_page, kmap_pair, kunmap_atomic, page_address, try_kmap,
+    DeviceFrame, HardIrq, KmType, KmapAtomic, PAGE_SIZE, Page, PageRun, Pfn, Softirq, clear_highpage, copy_highpage,
+    debug, kmap, kmap_atomic, kmap_local_page, kmap_pair, kunmap_atomic, page_address, try_kmap,
 };
 use mm::{Atomic, Frame, FrameRun, K, MaySleep, SharedFrame, Slot, Task};
 
@@ -299,9 +299,9 @@ fn cmpxchg_futex(atomic: &mut Atomic<'_>, page: &mut SharedFrame, offset: usize)
 
 use highmem::bounce::{Completed, Refused, Reserve, Segments, Submitted};
 
-type Pool = Reserve<K, Frame, 16>;
+type Pool = Reserve<K, SharedFrame, 16>;
 type Bio = Segments<FrameRun, 2>;
-type Request<'r> = Submitted<'r, K, FrameRun, Frame, 16, 2>;
+type Request<'r> = Submitted<'r, K, FrameRun, SharedFrame, 16, 2>;
 
 fn submit_read<'r>(task: &mut Task<'_>, page_pool: &'r Pool, bio: Bio) -> Result<Request<'r>, Refused<FrameRun, 2>> {
     let (prepared, _may_sleep) = page_pool.read(task, bio)?; // sleeps for low pages, holding none
@@ -602,14 +602,19 @@ mod tests {
     fn a_bounced_read() {
         let machine = Machine::new();
         let page_pool = Pool::new(highmem::bounce::Reach::of_bits(24).unwrap());
-        page_pool.add(machine.alloc(Zone::Low)).unwrap();
-        let mut bio = Bio::new();
+        page_pool.add(machine.alloc(Zone::Low).share()).unwrap();
         let run = machine.alloc_run(Zone::High, NonZero::new(1).unwrap());
+        let pfn = run.first();
+        let mut bio = Bio::new();
         bio.push(Segment::whole(run)).unwrap();
         machine.cpu(0).task(|task| {
             let request = submit_read(task, &page_pool, bio).unwrap();
-            let done = machine.cpu(0).interrupt_now(|irq| bounce_end_io_read(irq, request, 512));
-            assert_eq!(done.result, Ok(512));
+            let low = request.extents().next().unwrap();
+            machine.poke(Pfn::containing(low.address).unwrap(), 0, &[3; 512]);
+            let done = machine.cpu(0).interrupt_now(|irq| bounce_end_io_read(irq, request, 511));
+            assert_eq!(done.result, Ok(511));
+            assert_eq!(machine.peek(pfn)[..511], [3; 511]);
+            assert_ne!(machine.peek(pfn)[511], 3);
         });
     }
 

@@ -63,15 +63,20 @@ pub fn run(check: bool) -> Result<bool> {
 /// Says what was compared if the pages are those of the exhibits; otherwise the error says which is not, and what to do.
 pub fn up_to_date(root: &Path) -> Result<String> {
     let classes = read(root)?;
-    let pages = pages(root, &classes)?;
-    for (path, text) in &pages {
+    compare(root, &pages(root, &classes)?)?;
+    Ok(format!("the pages about {} cases are up to date", score::table(&classes).total.all))
+}
+
+/// Whether the pages in `root` are these, and no others.
+fn compare(root: &Path, pages: &BTreeMap<PathBuf, String>) -> Result<()> {
+    for (path, text) in pages {
         let found = fs::read_to_string(root.join(path)).unwrap_or_default();
         ensure!(found == *text, "{} is out of date: run `{COMMAND}`", path.display());
     }
     if let Some(path) = rooms(root)?.iter().find(|path| !pages.contains_key(*path)) {
         bail!("{} is about no class: run `{COMMAND}`", path.display());
     }
-    Ok(format!("the pages about {} cases are up to date", classes.iter().map(|class| class.cases.len()).sum::<usize>()))
+    Ok(())
 }
 
 fn read(root: &Path) -> Result<Vec<Class>> {
@@ -120,6 +125,24 @@ fn with_counts(readme: &str, sentence: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pages_that_differ_or_are_too_many_are_named() {
+        let root = tempfile::tempdir().unwrap();
+        let page = |path: &str| (PathBuf::from(path), "text".to_owned());
+        let pages = BTreeMap::from([page("docs/museum.md"), page("docs/museum/a.md")]);
+        let result = || compare(root.path(), &pages).map_err(|error| error.to_string());
+        let out_of_date = |path| Err(format!("{path} is out of date: run `cargo xtask museum`"));
+        assert_eq!(result(), out_of_date("docs/museum/a.md"));
+        fs::create_dir_all(root.path().join(ROOMS)).unwrap();
+        pages.iter().for_each(|(path, text)| fs::write(root.path().join(path), text).unwrap());
+        assert_eq!(result(), Ok(()));
+        fs::write(root.path().join("docs/museum/a.md"), "other").unwrap();
+        assert_eq!(result(), out_of_date("docs/museum/a.md"));
+        fs::write(root.path().join("docs/museum/a.md"), "text").unwrap();
+        fs::write(root.path().join("docs/museum/w.md"), "text").unwrap();
+        assert_eq!(result(), Err("docs/museum/w.md is about no class: run `cargo xtask museum`".to_owned()));
+    }
 
     #[test]
     fn the_readme_gets_the_counts_between_its_marks() {
