@@ -234,11 +234,19 @@ impl Case {
         if let Some(unknown) = file.sabotage.iter().find(|name| !bugs_on_purpose.contains(name)) {
             bail!("{id}: {shown} names the bug on purpose `{unknown}`, which is not in kernel/tests/sabotage.toml");
         }
+        // As the first line of a program does, the title may begin with the id.
+        let title = match file.title.split_once(": ") {
+            Some((other, title)) if Id::parse(other).is_some() => {
+                ensure!(other == id.to_string(), "{shown} is about {other} by its title, and about {id} by its name");
+                title.to_owned()
+            }
+            _ => file.title,
+        };
         Ok(Self {
             id,
             path: path.to_owned(),
             subject: file.subject,
-            title: file.title,
+            title,
             source: one_line(&file.source),
             bug: file.bug.trim_end().to_owned(),
             text: file.text.trim().to_owned(),

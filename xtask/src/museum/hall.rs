@@ -50,7 +50,7 @@ pub fn read(root: &Path, bugs_on_purpose: &[String]) -> Result<Vec<Class>> {
     let classes = listed(&file).with_context(|| list.clone())?;
     let mut cases = cases(root, bugs_on_purpose)?;
     let missing: Vec<String> = classes.iter().filter(|id| !cases.contains_key(id)).map(Id::to_string).collect();
-    ensure!(missing.is_empty(), "{} is in {list}, and has no exhibit in {PLACE}", missing.join(", "));
+    ensure!(missing.is_empty(), "{PLACE} has no exhibit for {}, by {list}", missing.join(", "));
     if let Some(case) = cases.values().find(|case| !classes.contains(&case.id)) {
         bail!("{} has an exhibit, {}, and is not in {list}", case.id, case.path.display());
     }
@@ -191,7 +191,7 @@ mod tests {
     fn a_case_that_is_missing_or_double_is_named() {
         assert_eq!(
             error(&[("elsewhere/c01_driver.toml", None)]),
-            "C01 is in ui-tests/museum/classes.toml, and has no exhibit in ui-tests/museum"
+            "ui-tests/museum has no exhibit for C01, by ui-tests/museum/classes.toml"
         );
         assert_eq!(
             error(&[("harmless/a01_again.rs", Some(&program("A01")))]),
@@ -280,6 +280,13 @@ mod tests {
             c01("tests = ['src/t.rs::one']\nsabotage = ['no-flush']\n", ""),
             format!("C01: {path} says that it is tested, and names no test")
         );
+        assert_eq!(
+            c01("title = 't'", "title = 'C02: t'"),
+            format!("{path} is about C02 by its title, and about C01 by its name")
+        );
+        let titled = ELSEWHERE.replace("title = 't'", "title = 'C01: t'");
+        let classes = museum(&[("elsewhere/c01_driver.toml", Some(&titled))]).unwrap();
+        assert_eq!(classes[1].cases[0].title, "t");
         assert_eq!(c01("bug = 'b'", "bug = ' '"), format!("C01: `bug` in {path} is empty"));
         assert!(c01("bug = 'b'\n", "").starts_with(path));
     }
