@@ -7,6 +7,7 @@ mod arch;
 mod bare;
 mod demo;
 mod disk;
+mod museum;
 mod process;
 mod qemu;
 mod sabotage;
@@ -35,7 +36,8 @@ Examples:
   cargo xtask test --only fmt,clippy,unit   the quick ones
   cargo xtask qemu --list                   the bare-metal programs
   cargo xtask qemu hello_highmem --mem 8G   boot one of them
-  cargo xtask demo --arch x86_64            the same on 64 bits";
+  cargo xtask demo --arch x86_64            the same on 64 bits
+  cargo xtask museum                        the pages about real bugs, anew";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
 #[derive(Parser)]
@@ -56,6 +58,8 @@ enum Command {
     Test(TestArgs),
     /// Boot one example, test or bench of package `kernel`
     Qemu(QemuArgs),
+    /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
+    Museum(MuseumArgs),
 }
 
 #[derive(Args)]
@@ -118,6 +122,13 @@ struct QemuArgs {
     list: bool,
 }
 
+#[derive(Args)]
+struct MuseumArgs {
+    /// Write nothing: look whether the pages are up to date
+    #[arg(long)]
+    check: bool,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let verdict = match cli.command {
@@ -129,6 +140,7 @@ fn main() -> ExitCode {
         }
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
+        Command::Museum(args) => museum::run(args.check),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,

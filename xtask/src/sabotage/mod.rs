@@ -8,7 +8,7 @@
 mod list;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Mutex;
 use std::thread;
@@ -26,6 +26,11 @@ use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
 pub use list::Which;
 use list::{Sabotage, Suite};
+
+/// The names of the bugs on purpose of the workspace at `root`.
+pub fn names(root: &Path) -> Result<Vec<String>> {
+    Ok(list::read(root)?.into_iter().map(|sabotage| sabotage.name).collect())
+}
 
 /// How long a run may take.
 const LIMIT: Duration = Duration::from_secs(60);

@@ -12,6 +12,7 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::bare::Builder;
+use crate::museum;
 use crate::sabotage::{self, Which};
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
@@ -24,6 +25,8 @@ pub use ledger::Ledger;
 pub enum Step {
     /// The source is formatted
     Fmt,
+    /// The pages about real bugs are those that are made of the programs
+    Museum,
     /// Clippy has nothing to say, on the host and for the bare machine
     Clippy,
     /// The documentation builds without warnings
@@ -53,7 +56,7 @@ impl Step {
 
     fn need(self) -> Option<Need> {
         match self {
-            Self::Fmt | Self::Unit | Self::Ui => None,
+            Self::Fmt | Self::Museum | Self::Unit | Self::Ui => None,
             Self::Clippy | Self::Doc => Some(Need::Build),
             Self::Qemu | Self::Examples | Self::Cost | Self::Sabotage => Some(Need::Boot),
         }
@@ -103,6 +106,7 @@ pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
         ledger.begin(&step.name(), &step.description());
         let result = match (step, &bare) {
             (Step::Fmt, _) => host::fmt(&workspace, &mut ledger),
+            (Step::Museum, _) => museum::up_to_date(&workspace.root).map(|what| ledger.pass(&what)),
             (Step::Unit, _) => host::unit(&workspace, &mut ledger),
             (Step::Ui, _) => ui::run(&workspace, &mut ledger),
             (Step::Clippy, Some(bare)) => host::clippy(bare, &mut ledger),
