@@ -21,7 +21,7 @@ use crate::process::{self, End};
 use crate::qemu::{self, Machine, Outcome};
 use crate::say;
 use crate::test::lines::{Verdict, test_line};
-use crate::test::{Bare, Ledger, ORDERS};
+use crate::test::{Bare, Ledger, ORDERS, UNOPTIMISED};
 use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
 pub use list::Which;
@@ -165,6 +165,8 @@ impl<'a> Bench<'a> {
         let cargo = || {
             let mut cargo = self.workspace.cargo(&["test", "-p", LIBRARY]);
             cargo.args(options).arg("--target-dir").arg(self.place.join(place));
+            // Of each bug, nearly all of the time goes into compiling it.
+            cargo.envs(UNOPTIMISED);
             if place == "orders" {
                 cargo.env("RUSTFLAGS", ORDERS);
             }
