@@ -83,6 +83,9 @@ struct TestArgs {
     /// Have each bug on purpose be caught by each test that is there for it, not by the first alone
     #[arg(long)]
     every_catcher: bool,
+    /// Show all that the programs print, and not of those alone in which something fails
+    #[arg(long, short)]
+    verbose: bool,
     /// List the steps and leave
     #[arg(long)]
     list: bool,
@@ -136,7 +139,7 @@ fn main() -> ExitCode {
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => {
             let which = if args.every_catcher { Which::All } else { Which::First };
-            test::run(&args.only, cli.toolchain, which)
+            test::run(&args.only, cli.toolchain, which, args.verbose)
         }
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),

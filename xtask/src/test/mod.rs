@@ -17,7 +17,7 @@ use crate::sabotage::{self, Which};
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
-pub use host::ORDERS;
+pub use host::{ORDERS, UNOPTIMISED};
 pub use ledger::Ledger;
 
 /// A step of the tests. The order is that of a run: the quick ones first.
@@ -90,8 +90,9 @@ pub fn list() -> Result<bool> {
     Ok(true)
 }
 
-/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `true`: nothing failed.
-pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
+/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `verbose`: with all that the programs print.
+/// `true`: nothing failed.
+pub fn run(only: &[Step], choice: Choice, which: Which, verbose: bool) -> Result<bool> {
     let workspace = Workspace::open()?;
     let programs = workspace.programs()?;
     let chosen: Vec<Step> =
@@ -101,7 +102,7 @@ pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
     let bare =
         toolchain.as_ref().map(|toolchain| Bare { workspace: &workspace, programs: &programs, toolchain, choice });
 
-    let mut ledger = Ledger::new();
+    let mut ledger = Ledger::new(verbose);
     for step in chosen {
         ledger.begin(&step.name(), &step.description());
         let result = match (step, &bare) {
