@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Bare, Ledger};
+use super::{Bare, Ledger, ui};
 use crate::arch::{Arch, Window};
 use crate::bare::Build;
 use crate::setup;
@@ -85,12 +85,13 @@ fn orders(workspace: &Workspace) -> Command {
     cargo
 }
 
-/// Cargo's command for the library's unit and integration tests, and those in its examples; `ui` left out.
+/// Cargo's command for the library's unit and integration tests, and those in its examples; those of the step `ui` left out.
 fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
     let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib"]);
     cargo.args(features);
     let is_on = |feature: &String| features.iter().any(|&option| option == feature || option == "--all-features");
-    for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.name != "ui") {
+    let targets = workspace.package(LIBRARY)?.targets.iter();
+    for target in targets.filter(|target| !ui::TARGETS.contains(&&*target.name)) {
         if target.required_features.iter().all(is_on) {
             match target {
                 target if target.is_test() => cargo.args(["--test", &target.name]),
