@@ -256,7 +256,8 @@ impl Exchanged for Volatile {}
     message = "`{Self}` is not a page that can be mapped",
     label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
     note = "a frame number or an address is not a page: nothing says who else uses that frame",
-    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`"
+    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`",
+    note = "a run of pages is mapped page by page: `run.page(number)?` or `run.page_mut(number)?`; or copy by `memcpy_to_run` and its like"
 )]
 pub unsafe trait Page {
     /// The paging mode whose frame numbers these are.
