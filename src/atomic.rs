@@ -94,7 +94,8 @@ where
     message = "`{Self}` is not a mapping, so it cannot be unmapped",
     label = "expected the guard that `kmap_atomic` returned",
     note = "keep the guard: `let guard = kmap_atomic(slot, page);`, and pass it here, or let it go out of scope",
-    note = "the guard gives back both: `let (slot, page) = kunmap_atomic(guard);`"
+    note = "the guard gives back both: `let (slot, page) = kunmap_atomic(guard);`",
+    note = "what `kmap` has mapped is unmapped by `kunmap`"
 )]
 pub trait AtomicGuard: sealed::Sealed {
     /// The token that comes back.

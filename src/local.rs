@@ -168,16 +168,46 @@ where
 
 /// Unmaps, and gives back the slot and the page. Linux: `kunmap_local()`.
 ///
-/// The slot is that of the one depth: others may still be in use below it. A page can be mapped there by [`kmap_atomic`].
+/// Takes nothing but the guard that [`kmap_local_page`] returned. The slot is that of the one depth: others may still be in use below it.
+/// A page can be mapped there by [`kmap_atomic`].
 #[inline]
-pub fn kunmap_local<'cx, K, L, D, P>(guard: KmapLocal<'cx, K, L, D, P>) -> (Slot<'cx, K, LocalSlot<K, L, D>>, P)
+pub fn kunmap_local<G, S, P>(guard: G) -> (S, P)
 where
-    K: LocalKernel,
-    L: Level<K>,
-    D: Depth,
+    G: LocalGuard<Slot = S, Page = P>,
 {
-    kunmap_atomic(guard)
+    guard.unmap()
 }
+
+/// A mapping that [`kmap_local_page`] made, and [`kunmap_local`] ends. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a local mapping, so it cannot be unmapped",
+    label = "expected the guard that `kmap_local_page` returned",
+    note = "keep the guard: `let (guard, local) = kmap_local_page(&mut local, page);`, and pass it here, or let it go out of scope",
+    note = "the guard gives back both: `let (slot, page) = kunmap_local(guard);`",
+    note = "what `kmap` has mapped is unmapped by `kunmap`"
+)]
+pub trait LocalGuard: sealed::LocalGuard {
+    /// The token that comes back.
+    type Slot;
+    /// The page that comes back.
+    type Page;
+
+    #[doc(hidden)]
+    fn unmap(self) -> (Self::Slot, Self::Page);
+}
+
+#[diagnostic::do_not_recommend]
+impl<'cx, K: LocalKernel, L: Level<K>, D: Depth, P> LocalGuard for KmapLocal<'cx, K, L, D, P> {
+    type Slot = Slot<'cx, K, LocalSlot<K, L, D>>;
+    type Page = P;
+
+    #[inline]
+    fn unmap(self) -> (Self::Slot, P) {
+        kunmap_atomic(self)
+    }
+}
+
+impl<K: LocalKernel, L: Level<K>, D: Depth, P> sealed::LocalGuard for KmapLocal<'_, K, L, D, P> {}
 
 /// What [`kmap_local_pfn`] maps.
 #[derive(Debug)]
@@ -631,6 +661,8 @@ pub(crate) mod sealed {
     use core::sync::atomic::Ordering::Relaxed;
 
     use crate::slot::Group;
+
+    pub trait LocalGuard {}
 
     pub trait Enough {}
 

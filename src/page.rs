@@ -256,6 +256,7 @@ impl Exchanged for Volatile {}
     message = "`{Self}` is not a page that can be mapped",
     label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
     note = "a frame number or an address is not a page: nothing says who else uses that frame",
+    note = "a mapping says which page it is of: `guard.page()`",
     note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`",
     note = "a run of pages is mapped page by page: `run.page(number)?` or `run.page_mut(number)?`; or copy by `memcpy_to_run` and its like"
 )]
@@ -274,7 +275,7 @@ pub unsafe trait Page {
 }
 
 // SAFETY: I6: the shared borrow keeps everybody from writing through the value, and the access is cut down to reading.
-unsafe impl<P: Page> Page for &P {
+unsafe impl<P: Page + ?Sized> Page for &P {
     type Paging = P::Paging;
     type Access = <P::Access as Access>::Shared;
 
@@ -287,7 +288,7 @@ unsafe impl<P: Page> Page for &P {
 }
 
 // SAFETY: I6: an exclusive borrow is as good as the value for as long as it lasts.
-unsafe impl<P: Page> Page for &mut P {
+unsafe impl<P: Page + ?Sized> Page for &mut P {
     type Paging = P::Paging;
     type Access = P::Access;
 

@@ -60,7 +60,8 @@ where
     message = "`{Self}` is not a mapping of the kmap pool, so it cannot be unmapped",
     label = "expected the guard that `kmap` returned",
     note = "keep the guard: `let (guard, task) = kmap(task, page)?;`, and pass it here, or let it go out of scope",
-    note = "the guard gives the page back: `let page = kunmap(guard);`"
+    note = "the guard gives the page back: `let page = kunmap(guard);`",
+    note = "what `kmap_atomic` has mapped is unmapped by `kunmap_atomic`"
 )]
 pub trait PoolGuard: sealed::Guard {
     /// The page that comes back.

@@ -8,8 +8,8 @@
 //! kunmap_atomic(pages[i], KM_USER0);
 //! ```
 //!
-//! `kunmap()` takes the page, `kunmap_atomic()` the address, and C passes either as a `void *`. It was found when all callers were looked
-//! through at once, in the autumn of 2004. Here a page is no mapping, and the guard is the only thing that is.
+//! `kunmap()` takes the page, `kunmap_atomic()` the address, and C passes either as a `void *`. Two calls in one driver, in October
+//! 2004; LWN wrote about such calls a month later. Here a page is no mapping, and the guard is the only thing that is.
 #[path = "../prelude.rs"]
 mod prelude;
 use prelude::*;

@@ -49,7 +49,9 @@ pub fn run(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     // The compiler is asked about one program after the other, so that a second processor would have nothing to do.
     let part = |part: usize| {
         let mut cargo = with_that_compiler();
-        cargo.args(["test", "-p", LIBRARY, "--test", "ui", "--test", "museum", "--no-fail-fast"]);
+        cargo
+            .args(["test", "-p", LIBRARY, "--no-fail-fast"])
+            .args(TARGETS.iter().flat_map(|target| ["--test", target]));
         cargo.env("UI_PART", format!("{part}/{PARTS}"));
         cargo.env("CARGO_TARGET_DIR", workspace.target.join(format!("ui-{part}"))).stderr(Stdio::piped());
         cargo
