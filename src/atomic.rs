@@ -14,6 +14,7 @@ use core::fmt;
 use core::hint;
 use core::marker::PhantomData;
 
+use crate::cache::{self, At};
 use crate::debug;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
@@ -65,7 +66,8 @@ where
             map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()))
         }
     };
-    KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }
+    let at = At::begin(&page, address);
+    KmapAtomic { mapping: Mapping { at, until_unmapped: PhantomData }, slot, page }
 }
 
 /// Unmaps, and gives back the slot and the page. Linux: `kunmap_atomic()`.
@@ -131,7 +133,7 @@ where
     K: Kernel,
     S: KmType<Set = K::KmTypes>,
 {
-    address: usize,
+    at: At<K>,
     until_unmapped: PhantomData<(Slot<'cx, K, S>, P)>,
 }
 
@@ -187,7 +189,9 @@ pub(crate) fn unmap<K: Kernel>(address: usize, group: Group) {
 /// bytes were borrowed from the guard.
 #[cold]
 #[inline(never)]
-fn unmap_forgotten<K: Kernel>(address: usize, group: Group) {
+pub(crate) fn unmap_forgotten<K: Kernel>(address: usize, group: Group) {
+    // SAFETY: I1: as in `unmap`.
+    unsafe { cache::end_of_entry::<K>(address, Window::<K>::entry_of(address)) };
     unmap::<K>(address, group);
 }
 
@@ -198,11 +202,13 @@ where
 {
     #[inline]
     fn drop(&mut self) {
-        if Window::<K>::contains(self.address) {
+        self.at.end();
+        let address = self.at.address();
+        if Window::<K>::contains(address) {
             if debug::ON {
-                debug::check_same_cpu::<K, S>(self.address);
+                debug::check_same_cpu::<K, S>(address);
             }
-            unmap::<K>(self.address, S::GROUP);
+            unmap::<K>(address, S::GROUP);
         }
     }
 }
@@ -252,7 +258,7 @@ where
     /// The address at which the page is mapped, for reports and tests. Nothing in this crate takes it back.
     #[inline]
     pub fn address(&self) -> usize {
-        self.mapping.address
+        self.mapping.at.address()
     }
 }
 
@@ -263,7 +269,7 @@ where
     P: Page<Paging = K::Paging>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KmapAtomic({} at {:#x}, {:?})", S::NAME, self.mapping.address, self.pfn())
+        write!(f, "KmapAtomic({} at {:#x}, {:?})", S::NAME, self.mapping.at.address(), self.pfn())
     }
 }
 

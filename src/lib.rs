@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod atomic;
 pub mod bounce;
+mod cache;
 pub mod context;
 mod copy;
 pub mod debug;

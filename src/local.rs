@@ -81,6 +81,7 @@ use typenum::consts::{U0, U1, U2, U3, U4, U5, U6, U7, U8, U9, U10, U11, U12, U13
 use typenum::{B1, Const, IsLessOrEqual, LeEq, Sum, ToUInt, U, Unsigned};
 
 use crate::atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
+use crate::cache;
 use crate::debug::{self, Report};
 use crate::fixmap::Window;
 use crate::kernel::{Kernel, LocalKernel};
@@ -620,6 +621,7 @@ fn save<K: LocalKernel>(area: &K::SaveArea) {
             low.store(entry as u32, Relaxed);
             high.store((entry >> 32) as u32, Relaxed);
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
             }
@@ -642,11 +644,13 @@ fn restore<K: LocalKernel>(area: &K::SaveArea) {
         // entry is written.
         unsafe {
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
             }
             let entry = u64::from(high.load(Relaxed)) << 32 | u64::from(low.load(Relaxed));
             K::Paging::restore::<K::Machine>(pte, entry);
+            cache::begin_of_entry::<K>(address, pte);
         }
     }
     K::Machine::barrier();

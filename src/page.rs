@@ -244,7 +244,7 @@ impl Exchanged for Volatile {}
 /// - [ ] `pfn` returns the same number each time, and the frame is not given to anybody else. It is ordinary memory, except with
 ///   [`Device`] and [`DeviceReadOnly`].
 /// - [ ] [`MEMORY_TYPE`](Self::MEMORY_TYPE) is the one type with which this frame is mapped anywhere, by any CPU. For ordinary
-///   memory it is write-back.
+///   memory it is write-back. The pool keeps pages mapped that nobody uses: see [`flush_unused`](crate::flush_unused).
 /// - [ ] With [`ReadWrite`]: the frame's bytes are touched only through this value, by any CPU, device, address or other
 ///   value. Whoever has `&self` may read them, whoever has `&mut self` or owns the value may write them, as if the bytes
 ///   were a field. So the type is not `Clone`, and is `Sync` only if shared reading is.
@@ -257,7 +257,8 @@ impl Exchanged for Volatile {}
     label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
     note = "a frame number or an address is not a page: nothing says who else uses that frame",
     note = "a mapping says which page it is of: `guard.page()`",
-    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`"
+    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`",
+    note = "a run of pages is mapped page by page: `run.page(number)?` or `run.page_mut(number)?`; or copy by `memcpy_to_run` and its like"
 )]
 pub unsafe trait Page {
     /// The paging mode whose frame numbers these are.
@@ -411,7 +412,8 @@ impl<M: Paging, C: DeviceMemory> DeviceFrame<M, C> {
     ///
     /// # Safety
     /// The frame belongs to a device whose accesses cannot break Rust's rules elsewhere; nobody else uses it, nor maps it with
-    /// another memory type, until the value is given back.
+    /// another memory type, until the value is given back. Memory that becomes a device's (a graphics aperture, say) may be idle in the pool,
+    /// which has it cached write-back: [`flush_unused`](crate::flush_unused) comes first.
     #[inline]
     pub const unsafe fn from_pfn(pfn: Pfn<M>) -> Self {
         Self { pfn, memory: PhantomData }
