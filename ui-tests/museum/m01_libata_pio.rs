@@ -14,7 +14,6 @@ use prelude::*;
 #[path = "fixtures/clusters.rs"]
 mod clusters;
 use clusters::*;
-use highmem::PAGE_SIZE;
 
 /// Moves one sector, `cursg_ofs` bytes into the entry.
 fn ata_pio_sector(
