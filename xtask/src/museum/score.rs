@@ -32,9 +32,23 @@ impl Row {
 
     /// The share of clients' mistakes that do not compile, in per cent.
     pub fn share(&self) -> String {
-        match self.clients {
+        self.share_of(self.clients)
+    }
+
+    /// The share of those of clients' mistakes that are mistakes here, too, in per cent.
+    fn share_of_mistakes(&self) -> String {
+        self.share_of(self.mistakes())
+    }
+
+    /// How many of clients' mistakes are mistakes here, too.
+    fn mistakes(&self) -> usize {
+        self.clients - self.count(Outcome::Harmless)
+    }
+
+    fn share_of(&self, all: usize) -> String {
+        match all {
             0 => String::new(),
-            clients => format!("{}\u{a0}%", (self.count(Outcome::Refused) * 100 + clients / 2) / clients),
+            all => format!("{}\u{a0}%", (self.count(Outcome::Refused) * 100 + all / 2) / all),
         }
     }
 }
@@ -60,11 +74,14 @@ pub fn sentence(classes: &[Class]) -> String {
         outcomes.map(count).collect::<Vec<_>>().join(", ")
     };
     format!(
-        "Of {} real bugs, {} are mistakes of code that uses a mapper, and are written anew with this crate:\n{}. {} of these mistakes do \
-         not compile.\nThe other bugs: {}.",
+        "Of {} real bugs, {} are mistakes of code that uses a mapper, and are written anew with this crate:\n{}. Of the {} that \
+         are mistakes here, too, {} do not compile; of all {}, {}.\nThe other bugs: {}.",
         total.all,
         total.clients,
         counts(true),
+        total.mistakes(),
+        total.share_of_mistakes(),
+        total.clients,
         total.share(),
         counts(false)
     )
@@ -80,6 +97,10 @@ mod tests {
             |counts: [usize; 6]| Row::of(|outcome| counts[Outcome::ALL.iter().position(|o| *o == outcome).unwrap()]);
         let shares = [[2, 1, 0, 5, 0, 0], [1, 0, 1, 0, 9, 9], [0, 0, 0, 3, 1, 1], [3, 0, 0, 0, 1, 0]];
         assert_eq!(shares.map(|counts| row(counts).share()), ["67\u{a0}%", "50\u{a0}%", "", "100\u{a0}%"]);
+        assert_eq!(
+            [row([2, 1, 5, 5, 0, 0]).share_of_mistakes(), row([0, 0, 3, 0, 0, 0]).share_of_mistakes()],
+            ["67\u{a0}%", ""]
+        );
         let row = row([1, 2, 3, 4, 5, 6]);
         assert_eq!((row.all, row.clients), (21, 6));
         assert_eq!(row.count(Outcome::Harmless), 3);
