@@ -68,3 +68,18 @@ fn the_readme_quotes_the_compiler() {
         assert!(message.lines().any(|said| said == line), "the compiler does not say `{line}`");
     }
 }
+
+#[test]
+fn the_page_about_messages_quotes_the_compiler() {
+    let page = include_str!("../docs/messages.md");
+    let quotes: Vec<&str> = page.split("Now (`").skip(1).collect();
+    assert_eq!(quotes.len(), 10);
+    for quote in quotes {
+        let (file, rest) = quote.split_once('`').expect("a file's name ends");
+        let (_, rest) = rest.split_once("```text\n").expect("the file is quoted");
+        let (quote, _) = rest.split_once("```").expect("the quotation ends");
+        let message = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the file is there");
+        let quote = quote.strip_suffix("...\n").unwrap_or(quote);
+        assert!(message.starts_with(quote), "{file} does not begin as it is quoted");
+    }
+}
