@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::ptr::{self, NonNull};
 
+use highmem::debug::Report;
 use highmem::kernel::GaveUp;
 use highmem::linux::{Set, User0};
 use highmem::local::Locals;
@@ -62,6 +63,8 @@ struct Line {
 
 thread_local! {
     static TOLD: RefCell<Vec<Told>> = const { RefCell::new(Vec::new()) };
+    /// Broken promises.
+    static REPORTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
     /// The machine that runs, a `Machine<P>`.
     static MACHINE: Cell<*const ()> = const { Cell::new(ptr::null()) };
     static LINE: Cell<Option<Line>> = const { Cell::new(None) };
@@ -75,6 +78,13 @@ fn machine<P: Paging>() -> &'static Machine<P> {
 
 /// Runs `f` as a task of the kernel, and gives what it was told.
 fn run<P: Paging>(machine: &Machine<P>, f: impl FnOnce(&mut Task<'_, K<P>>)) -> Vec<Told> {
+    let (told, reports) = run_and_report(machine, f);
+    assert!(reports.is_empty(), "{reports:?}");
+    told
+}
+
+/// The same for a task that may break promises, and what was reported of that.
+fn run_and_report<P: Paging>(machine: &Machine<P>, f: impl FnOnce(&mut Task<'_, K<P>>)) -> (Vec<Told>, Vec<String>) {
     TOLD.take();
     machine.cpu(0).task(|_| {
         MACHINE.set((&raw const *machine).cast());
@@ -82,7 +92,7 @@ fn run<P: Paging>(machine: &Machine<P>, f: impl FnOnce(&mut Task<'_, K<P>>)) -> 
         unsafe { Task::<K<P>>::enter(f) };
         MACHINE.set(ptr::null());
     });
-    TOLD.take()
+    (TOLD.take(), REPORTS.take())
 }
 
 /// The frame that is at an address now, as the processor sees it.
@@ -152,6 +162,10 @@ unsafe impl<P: Paging> Kernel for Aliasing<P> {
 
     fn direct_map(pfn: Pfn<P>) -> Option<NonNull<PageBytes>> {
         Inner::<P>::direct_map(pfn)
+    }
+
+    fn report(report: &Report) {
+        REPORTS.with_borrow_mut(|reports| reports.push(report.to_string()));
     }
 
     fn before_access(pfn: Pfn<P>, address: usize, writable: bool) {
@@ -350,7 +364,7 @@ fn a_forgotten_guard_is_told_when_it_is_found<P: Paging>() {
     let machine = turned_on::<P>();
     let mut pages = [machine.alloc(Zone::High), machine.alloc(Zone::High)];
     let mut at = 0;
-    let told = run(&machine, |task| {
+    let (told, reports) = run_and_report(&machine, |task| {
         let [a, b] = &mut pages;
         let mut atomic = task.atomic();
         let guard = kmap_atomic(atomic.slots().user0, a);
@@ -361,6 +375,8 @@ fn a_forgotten_guard_is_told_when_it_is_found<P: Paging>() {
     let [before, after] = written(&pages[0], at);
     assert_eq!(told, [before, after, read(&pages[1], at)]);
     assert_eq!(machine.faults(), []);
+    assert_eq!(reports.len(), usize::from(cfg!(feature = "debug")), "{reports:?}");
+    assert!(reports.iter().all(|report| report.contains("its guard was forgotten")), "{reports:?}");
 }
 
 fn a_device_is_not_told<P: Paging>() {
