@@ -14,6 +14,7 @@ use core::fmt;
 use core::hint;
 use core::marker::PhantomData;
 
+use crate::cache::{self, At};
 use crate::debug;
 use crate::fixmap::{SlotAddress, Window, WindowBase};
 use crate::kernel::Kernel;
@@ -23,7 +24,7 @@ use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
 use crate::slot::{Group, KmType, Slot};
-use crate::tlb::{self, At, AtKnown, AtOffset};
+use crate::tlb::{self, Behind, Known, PageAddress};
 
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
@@ -68,7 +69,8 @@ where
             map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()))
         }
     };
-    KmapAtomic { mapping: Mapping { address, until_unmapped: PhantomData }, slot, page }
+    let at = At::begin(&page, address);
+    KmapAtomic { mapping: Mapping { at, until_unmapped: PhantomData }, slot, page }
 }
 
 /// Unmaps, and gives back the slot and the page. Linux: `kunmap_atomic()`.
@@ -95,7 +97,8 @@ where
     message = "`{Self}` is not a mapping, so it cannot be unmapped",
     label = "expected the guard that `kmap_atomic` returned",
     note = "keep the guard: `let guard = kmap_atomic(slot, page);`, and pass it here, or let it go out of scope",
-    note = "the guard gives back both: `let (slot, page) = kunmap_atomic(guard);`"
+    note = "the guard gives back both: `let (slot, page) = kunmap_atomic(guard);`",
+    note = "what `kmap` has mapped is unmapped by `kunmap`"
 )]
 pub trait AtomicGuard: sealed::Sealed {
     /// The token that comes back.
@@ -133,7 +136,7 @@ where
     K: Kernel,
     S: KmType<Set = K::KmTypes>,
 {
-    address: usize,
+    at: At<K>,
     until_unmapped: PhantomData<(Slot<'cx, K, S>, P)>,
 }
 
@@ -177,7 +180,7 @@ where
 /// Empties the entry of a slot and forgets its translation, in this order: an interrupt may come in between, and the slot is
 /// free only afterwards (I3).
 #[inline]
-pub(crate) fn unmap<K: Kernel>(at: impl At, group: Group) {
+pub(crate) fn unmap<K: Kernel>(at: impl PageAddress, group: Group) {
     if matches!(group, Group::MigrationOff) {
         return local::unmap::<K>(at);
     }
@@ -194,7 +197,9 @@ pub(crate) fn unmap<K: Kernel>(at: impl At, group: Group) {
 /// bytes were borrowed from the guard.
 #[cold]
 #[inline(never)]
-fn unmap_forgotten<K: Kernel>(address: usize, group: Group) {
+pub(crate) fn unmap_forgotten<K: Kernel>(address: usize, group: Group) {
+    // SAFETY: I1: as in `unmap`.
+    unsafe { cache::end_of_entry::<K>(address, Window::<K>::entry_of(address)) };
     unmap::<K>(address, group);
 }
 
@@ -205,19 +210,21 @@ where
 {
     #[inline]
     fn drop(&mut self) {
+        self.at.end();
         if lazy::is_lazy::<S>() {
             // I10: no access to the page moves down to where it is another's.
             K::Machine::barrier();
             return;
         }
-        if Window::<K>::is_slot::<S>(self.address) {
+        let address = self.at.address();
+        if Window::<K>::is_slot::<S>(address) {
             if debug::ON {
-                debug::check_same_cpu::<K, S>(self.address);
+                debug::check_same_cpu::<K, S>(address);
             }
             if Window::<K>::ONE_PLACE {
-                unmap::<K>(AtKnown::<SlotAddress<K, S>>::NEW, S::GROUP);
+                unmap::<K>(Known::<SlotAddress<K, S>>::NEW, S::GROUP);
             } else {
-                unmap::<K>(AtOffset::<WindowBase<K>>::new(self.address), S::GROUP);
+                unmap::<K>(Behind::<WindowBase<K>>::new(address), S::GROUP);
             }
         }
     }
@@ -268,7 +275,7 @@ where
     /// The address at which the page is mapped, for reports and tests. Nothing in this crate takes it back.
     #[inline]
     pub fn address(&self) -> usize {
-        self.mapping.address
+        self.mapping.at.address()
     }
 }
 
@@ -279,7 +286,7 @@ where
     P: Page<Paging = K::Paging>,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KmapAtomic({} at {:#x}, {:?})", S::NAME, self.mapping.address, self.pfn())
+        write!(f, "KmapAtomic({} at {:#x}, {:?})", S::NAME, self.mapping.at.address(), self.pfn())
     }
 }
 

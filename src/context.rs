@@ -174,6 +174,27 @@ impl<K: Kernel> MaySleepHere<'_, K> {
         K::preempt_disable();
         Atomic(Here::NEW)
     }
+
+    /// Does not compile: for the message that says what to do instead.
+    #[doc(hidden)]
+    pub fn slots(&mut self) -> AtomicSlots<'_, K>
+    where
+        Self: CannotBePreempted,
+    {
+        self.never()
+    }
+}
+
+/// What a context with slots is, and a task by itself is not. Nothing implements it.
+#[diagnostic::on_unimplemented(
+    message = "a task that can be preempted has no slots",
+    label = "the next task on this CPU would use the same ones",
+    note = "turn preemption off first: `let mut atomic = task.atomic();`, and then `atomic.slots()`"
+)]
+#[doc(hidden)]
+pub trait CannotBePreempted {
+    #[doc(hidden)]
+    fn never(&self) -> !;
 }
 
 /// A task that stays on its CPU, where others may run meanwhile: it can have [local maps](crate::local).

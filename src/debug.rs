@@ -357,7 +357,7 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     let slots = (0..Window::<K>::SLOTS).filter(|&slot| Window::<K>::group(slot) == group);
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
-        crate::atomic::unmap::<K>(mapping.address, group);
+        crate::atomic::unmap_forgotten::<K>(mapping.address, group);
     }
 }
 

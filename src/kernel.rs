@@ -61,6 +61,8 @@ use crate::tlb::{self, Translations};
 /// - [ ] [`direct_map`](Self::direct_map) gives an address only for frames that are mapped there, as ordinary writable memory,
 ///   for good, and outside of the window.
 /// - [ ] [`copy_mc`](Self::copy_mc), where it is implemented, copies as it says.
+/// - [ ] [`CACHES_ALIAS`](Self::CACHES_ALIAS) is as the processor is, and [`before_access`](Self::before_access) and
+///   [`after_writes`](Self::after_writes), where they are called, do that.
 pub unsafe trait Kernel: Sized + 'static {
     /// The paging mode that the kernel runs in.
     type Paging: Paging;
@@ -86,6 +88,10 @@ pub unsafe trait Kernel: Sized + 'static {
 
     /// What translations of the window are bound to: PCIDs, and PTI.
     const TRANSLATIONS: Translations = Translations::Untagged;
+
+    /// Whether the processor's caches go by virtual addresses, so that a page that is mapped twice can be in them twice: then the kernel
+    /// implements [`before_access`](Self::before_access) and [`after_writes`](Self::after_writes). Those of x86 do not.
+    const CACHES_ALIAS: bool = false;
 
     /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code. On with
     /// the feature `debug`, unless the kernel says otherwise.
@@ -155,6 +161,39 @@ pub unsafe trait Kernel: Sized + 'static {
                 !Self::TRANSLATIONS.are_tagged(),
                 "translations are tagged with PCIDs: implement `Kernel::forget_in_other_spaces`"
             );
+        }
+    }
+
+    /// Sees to it that what was written to the page of `pfn` by way of other addresses can be read at `address`, where it is mapped now: what
+    /// the caches have of its other addresses (those of user space, say) is written back and dropped, and what they have of this one is
+    /// dropped. If it is `writable`, no other address may bring old bytes back later. Linux: `flush_dcache_page()`.
+    ///
+    /// Called with [`CACHES_ALIAS`](Self::CACHES_ALIAS) for each mapping of memory, before any of its bytes can be touched; for pages of the
+    /// direct map, too, at their address there. A local map is mapped anew each time its thread is switched in, and may then be of a device.
+    ///
+    /// Called in any context in which pages are mapped, as often as they are: it does not sleep, nor map.
+    #[inline]
+    fn before_access(pfn: Pfn<Self::Paging>, address: usize, writable: bool) {
+        let _ = (pfn, address, writable);
+        const {
+            assert!(!Self::CACHES_ALIAS, "caches go by virtual addresses: implement `Kernel::before_access`");
+        }
+    }
+
+    /// Sees to it that what was written at `address` can be read at all others, and never comes back from there: what the caches have of this
+    /// page is written back *and* dropped. Linux: `flush_kernel_dcache_page()`, `kunmap_flush_on_unmap()`.
+    ///
+    /// Called with [`CACHES_ALIAS`](Self::CACHES_ALIAS) at the end of each mapping of memory that lets writes through, while the page is still
+    /// mapped there, and never for one that is read only. A local map ends each time its thread is switched out, and may then be of a device,
+    /// as one can whose guard was forgotten. It is as well to do it twice: a guard can be interrupted between this and its end.
+    ///
+    /// A kernel that wants the page knows it from [`before_access`](Self::before_access) at the same address, on this CPU or, in the pool,
+    /// another.
+    #[inline]
+    fn after_writes(address: usize) {
+        let _ = address;
+        const {
+            assert!(!Self::CACHES_ALIAS, "caches go by virtual addresses: implement `Kernel::after_writes`");
         }
     }
 

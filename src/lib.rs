@@ -7,6 +7,7 @@ extern crate std;
 
 pub mod atomic;
 pub mod bounce;
+mod cache;
 pub mod context;
 mod copy;
 pub mod debug;
@@ -34,6 +35,7 @@ mod sync;
 #[cfg(test)]
 mod test_kernel;
 pub mod tlb;
+pub mod unmapped;
 pub mod user;
 pub mod view;
 mod volatile;

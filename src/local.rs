@@ -81,6 +81,7 @@ use typenum::consts::{U0, U1, U2, U3, U4, U5, U6, U7, U8, U9, U10, U11, U12, U13
 use typenum::{B1, Const, IsLessOrEqual, LeEq, Sum, ToUInt, U, Unsigned};
 
 use crate::atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
+use crate::cache;
 use crate::debug::{self, Report};
 use crate::fixmap::Window;
 use crate::kernel::{Kernel, LocalKernel};
@@ -88,7 +89,7 @@ use crate::machine::Machine;
 use crate::page::{Access, DeviceMemory, Page, Pfn};
 use crate::paging::{MemoryType, Paging};
 use crate::slot::{Group, Invariant, KmType, Slot, StaysHere};
-use crate::tlb::{self, At};
+use crate::tlb::{self, PageAddress};
 
 /// The right to map pages at depth `D` and below, in the slots of level `L`.
 ///
@@ -167,16 +168,46 @@ where
 
 /// Unmaps, and gives back the slot and the page. Linux: `kunmap_local()`.
 ///
-/// The slot is that of the one depth: others may still be in use below it. A page can be mapped there by [`kmap_atomic`].
+/// Takes nothing but the guard that [`kmap_local_page`] returned. The slot is that of the one depth: others may still be in use below it.
+/// A page can be mapped there by [`kmap_atomic`].
 #[inline]
-pub fn kunmap_local<'cx, K, L, D, P>(guard: KmapLocal<'cx, K, L, D, P>) -> (Slot<'cx, K, LocalSlot<K, L, D>>, P)
+pub fn kunmap_local<G, S, P>(guard: G) -> (S, P)
 where
-    K: LocalKernel,
-    L: Level<K>,
-    D: Depth,
+    G: LocalGuard<Slot = S, Page = P>,
 {
-    kunmap_atomic(guard)
+    guard.unmap()
 }
+
+/// A mapping that [`kmap_local_page`] made, and [`kunmap_local`] ends. Sealed.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a local mapping, so it cannot be unmapped",
+    label = "expected the guard that `kmap_local_page` returned",
+    note = "keep the guard: `let (guard, local) = kmap_local_page(&mut local, page);`, and pass it here, or let it go out of scope",
+    note = "the guard gives back both: `let (slot, page) = kunmap_local(guard);`",
+    note = "what `kmap` has mapped is unmapped by `kunmap`"
+)]
+pub trait LocalGuard: sealed::LocalGuard {
+    /// The token that comes back.
+    type Slot;
+    /// The page that comes back.
+    type Page;
+
+    #[doc(hidden)]
+    fn unmap(self) -> (Self::Slot, Self::Page);
+}
+
+#[diagnostic::do_not_recommend]
+impl<'cx, K: LocalKernel, L: Level<K>, D: Depth, P> LocalGuard for KmapLocal<'cx, K, L, D, P> {
+    type Slot = Slot<'cx, K, LocalSlot<K, L, D>>;
+    type Page = P;
+
+    #[inline]
+    fn unmap(self) -> (Self::Slot, P) {
+        kunmap_atomic(self)
+    }
+}
+
+impl<K: LocalKernel, L: Level<K>, D: Depth, P> sealed::LocalGuard for KmapLocal<'_, K, L, D, P> {}
 
 /// What [`kmap_local_pfn`] maps.
 #[derive(Debug)]
@@ -466,7 +497,7 @@ unsafe impl<K: LocalKernel, L: Level<K>, D: Depth> KmType for LocalSlot<K, L, D>
 /// Ends a mapping of a task that may be switched out before any of these steps, and others run: until its translation is forgotten, the
 /// entry is not empty, so that [`switch_out`] forgets it, too (I3).
 #[inline]
-pub(crate) fn unmap<K: Kernel>(at: impl At) {
+pub(crate) fn unmap<K: Kernel>(at: impl PageAddress) {
     let pte = Window::<K>::entry_of(at.address());
     // I10: no access to the page moves down across the store that makes it inaccessible.
     K::Machine::barrier();
@@ -590,6 +621,7 @@ fn save<K: LocalKernel>(area: &K::SaveArea) {
             low.store(entry as u32, Relaxed);
             high.store((entry >> 32) as u32, Relaxed);
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
             }
@@ -612,11 +644,13 @@ fn restore<K: LocalKernel>(area: &K::SaveArea) {
         // entry is written.
         unsafe {
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
             }
             let entry = u64::from(high.load(Relaxed)) << 32 | u64::from(low.load(Relaxed));
             K::Paging::restore::<K::Machine>(pte, entry);
+            cache::begin_of_entry::<K>(address, pte);
         }
     }
     K::Machine::barrier();
@@ -627,6 +661,8 @@ pub(crate) mod sealed {
     use core::sync::atomic::Ordering::Relaxed;
 
     use crate::slot::Group;
+
+    pub trait LocalGuard {}
 
     pub trait Enough {}
 

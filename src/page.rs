@@ -212,7 +212,7 @@ impl Writable for Device {}
 
 /// Access where each load and store counts: others see it, or may have written in between.
 #[diagnostic::on_unimplemented(
-    message = "`load` and `store` are for memory that others may write",
+    message = "`load` and `store` are for registers, and for memory that others may write",
     label = "this mapping's access is `{Self}`",
     note = "these bytes belong to this mapping alone: use it as a `[u8; 4096]`"
 )]
@@ -244,7 +244,7 @@ impl Exchanged for Volatile {}
 /// - [ ] `pfn` returns the same number each time, and the frame is not given to anybody else. It is ordinary memory, except with
 ///   [`Device`] and [`DeviceReadOnly`].
 /// - [ ] [`MEMORY_TYPE`](Self::MEMORY_TYPE) is the one type with which this frame is mapped anywhere, by any CPU. For ordinary
-///   memory it is write-back.
+///   memory it is write-back. The pool keeps pages mapped that nobody uses: see [`flush_unused`](crate::flush_unused).
 /// - [ ] With [`ReadWrite`]: the frame's bytes are touched only through this value, by any CPU, device, address or other
 ///   value. Whoever has `&self` may read them, whoever has `&mut self` or owns the value may write them, as if the bytes
 ///   were a field. So the type is not `Clone`, and is `Sync` only if shared reading is.
@@ -256,7 +256,9 @@ impl Exchanged for Volatile {}
     message = "`{Self}` is not a page that can be mapped",
     label = "expected a page: `&frame` (read only), `&mut frame` (read-write) or an owned frame",
     note = "a frame number or an address is not a page: nothing says who else uses that frame",
-    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`"
+    note = "a mapping says which page it is of: `guard.page()`",
+    note = "a kernel's own frame type becomes a page by `unsafe impl highmem::Page`",
+    note = "a run of pages is mapped page by page: `run.page(number)?` or `run.page_mut(number)?`; or copy by `memcpy_to_run` and its like"
 )]
 pub unsafe trait Page {
     /// The paging mode whose frame numbers these are.
@@ -273,7 +275,7 @@ pub unsafe trait Page {
 }
 
 // SAFETY: I6: the shared borrow keeps everybody from writing through the value, and the access is cut down to reading.
-unsafe impl<P: Page> Page for &P {
+unsafe impl<P: Page + ?Sized> Page for &P {
     type Paging = P::Paging;
     type Access = <P::Access as Access>::Shared;
 
@@ -286,7 +288,7 @@ unsafe impl<P: Page> Page for &P {
 }
 
 // SAFETY: I6: an exclusive borrow is as good as the value for as long as it lasts.
-unsafe impl<P: Page> Page for &mut P {
+unsafe impl<P: Page + ?Sized> Page for &mut P {
     type Paging = P::Paging;
     type Access = P::Access;
 
@@ -410,7 +412,8 @@ impl<M: Paging, C: DeviceMemory> DeviceFrame<M, C> {
     ///
     /// # Safety
     /// The frame belongs to a device whose accesses cannot break Rust's rules elsewhere; nobody else uses it, nor maps it with
-    /// another memory type, until the value is given back.
+    /// another memory type, until the value is given back. Memory that becomes a device's (a graphics aperture, say) may be idle in the pool,
+    /// which has it cached write-back: [`flush_unused`](crate::flush_unused) comes first.
     #[inline]
     pub const unsafe fn from_pfn(pfn: Pfn<M>) -> Self {
         Self { pfn, memory: PhantomData }

@@ -10,6 +10,7 @@
 use core::fmt;
 
 use crate::atomic;
+use crate::cache;
 use crate::context::{Nmi, Task};
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
@@ -178,7 +179,7 @@ unsafe fn try_slot<K: Kernel>(
     // SAFETY: I1: the slot is the caller's. A guard that was forgotten is nobody's (I3).
     unsafe {
         if !K::Paging::is_empty::<K::Machine>(pte) {
-            atomic::unmap::<K>(at.address, Group::InterruptsOff);
+            atomic::unmap_forgotten::<K>(at.address, Group::InterruptsOff);
         }
     }
     if read(at.address).is_some() {
@@ -189,7 +190,10 @@ unsafe fn try_slot<K: Kernel>(
         .global(K::TRANSLATIONS.are_global())
         .no_execute(K::no_execute());
     // SAFETY: I1: the slot is the caller's, and empty.
-    unsafe { K::Paging::set::<K::Machine>(pte, K::Paging::entry(pfn.number(), protection)) };
+    unsafe {
+        K::Paging::set::<K::Machine>(pte, K::Paging::entry(pfn.number(), protection));
+        cache::begin_of_entry::<K>(at.address, pte);
+    }
     let seen = look(at, bytes, read);
     atomic::unmap::<K>(at.address, Group::InterruptsOff);
     seen?;

@@ -44,7 +44,7 @@ std::thread_local! {
     pub(crate) static MEANWHILE: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
     /// How often somebody was woken.
     pub(crate) static WOKEN: Cell<u32> = const { Cell::new(0) };
-    static IRQS_ON: Cell<bool> = const { Cell::new(true) };
+    pub(crate) static IRQS_ON: Cell<bool> = const { Cell::new(true) };
     // Leaked: each thread, that is each test, has its own.
     static TABLES: &'static Fixmap<1> = Box::leak(Box::new(Fixmap::new::<TestKernel<false>>()));
     static LOWMEM: &'static Lowmem =

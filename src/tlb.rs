@@ -49,25 +49,76 @@ impl Translations {
     }
 }
 
-/// So many bytes behind where that was.
-pub(crate) struct AtOffset<A>(usize, PhantomData<A>);
+/// Where a page of the window is.
+pub(crate) trait PageAddress: Copy {
+    fn address(self) -> usize;
 
-impl<A: Address> AtOffset<A> {
+    /// # Safety
+    /// As [`forget`].
+    unsafe fn invlpg<M: Machine>(self);
+}
+
+/// Wherever that is.
+impl PageAddress for usize {
+    #[inline]
+    fn address(self) -> usize {
+        self
+    }
+
+    #[inline]
+    unsafe fn invlpg<M: Machine>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { M::invlpg(self) }
+    }
+}
+
+/// Where it was known when the kernel was compiled.
+pub(crate) struct Known<A>(PhantomData<A>);
+
+impl<A> Known<A> {
+    pub(crate) const NEW: Self = Self(PhantomData);
+}
+
+impl<A> Clone for Known<A> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<A> Copy for Known<A> {}
+
+impl<A: Address> PageAddress for Known<A> {
+    #[inline]
+    fn address(self) -> usize {
+        A::ADDRESS
+    }
+
+    #[inline]
+    unsafe fn invlpg<M: Machine>(self) {
+        // SAFETY: the caller's promise.
+        unsafe { M::invlpg_of::<A>() }
+    }
+}
+
+/// So many bytes behind where that was.
+pub(crate) struct Behind<A>(usize, PhantomData<A>);
+
+impl<A: Address> Behind<A> {
     #[inline]
     pub(crate) fn new(address: usize) -> Self {
         Self(address.wrapping_sub(A::ADDRESS), PhantomData)
     }
 }
 
-impl<A> Clone for AtOffset<A> {
+impl<A> Clone for Behind<A> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<A> Copy for AtOffset<A> {}
+impl<A> Copy for Behind<A> {}
 
-impl<A: Address> At for AtOffset<A> {
+impl<A: Address> PageAddress for Behind<A> {
     #[inline]
     fn address(self) -> usize {
         A::ADDRESS.wrapping_add(self.0)
@@ -85,63 +136,12 @@ impl<A: Address> At for AtOffset<A> {
 /// # Safety
 /// Runs at privilege level 0.
 #[inline]
-pub(crate) unsafe fn forget<K: Kernel>(at: impl At) {
+pub(crate) unsafe fn forget<K: Kernel>(at: impl PageAddress) {
     // SAFETY: the caller's promise.
     unsafe { at.invlpg::<K::Machine>() };
     let address = at.address();
     if const { K::TRANSLATIONS.are_tagged() } {
         K::forget_in_other_spaces(address);
-    }
-}
-
-/// Where a page of the window is.
-pub(crate) trait At: Copy {
-    fn address(self) -> usize;
-
-    /// # Safety
-    /// As [`forget`].
-    unsafe fn invlpg<M: Machine>(self);
-}
-
-/// Wherever that is.
-impl At for usize {
-    #[inline]
-    fn address(self) -> usize {
-        self
-    }
-
-    #[inline]
-    unsafe fn invlpg<M: Machine>(self) {
-        // SAFETY: the caller's promise.
-        unsafe { M::invlpg(self) }
-    }
-}
-
-/// Where it was known when the kernel was compiled.
-pub(crate) struct AtKnown<A>(PhantomData<A>);
-
-impl<A> AtKnown<A> {
-    pub(crate) const NEW: Self = Self(PhantomData);
-}
-
-impl<A> Clone for AtKnown<A> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<A> Copy for AtKnown<A> {}
-
-impl<A: Address> At for AtKnown<A> {
-    #[inline]
-    fn address(self) -> usize {
-        A::ADDRESS
-    }
-
-    #[inline]
-    unsafe fn invlpg<M: Machine>(self) {
-        // SAFETY: the caller's promise.
-        unsafe { M::invlpg_of::<A>() }
     }
 }
 

@@ -526,3 +526,28 @@ where
     run.unwrap();
     assert!(deepest.get() == 8 && switches.get() > 100, "{deepest:?} {switches:?}");
 }
+
+/// The slots of local maps have unmapped pages on both sides, as those with names have.
+#[cfg(feature = "debug")]
+#[test]
+fn a_run_over_the_end_of_a_page_is_a_fault() {
+    use highmem::model::What;
+    use highmem::paging::Pae;
+
+    let machine = machine::<Pae>();
+    let mut pages = four(&machine);
+    let [a, b, c, _] = &mut pages;
+    machine.cpu(0).task(|task| {
+        let mut pinned = task.pinned();
+        let (mut local, _) = pinned.local();
+        let (_a, mut local) = kmap_local_page(&mut local, a);
+        let (b, mut local) = kmap_local_page(&mut local, b);
+        let (_c, _) = kmap_local_page(&mut local, c);
+        for address in [b.address() - 1, b.address() + PAGE_SIZE] {
+            // SAFETY: the model answers for the address: by a fault, which is looked at below.
+            unsafe { std::ptr::with_exposed_provenance_mut::<u8>(address).write_volatile(1) };
+        }
+        let faults: Vec<_> = machine.faults().iter().map(|fault| (fault.what, fault.slot)).collect();
+        assert_eq!(faults, [(What::Write, None); 2], "neither page is that of another depth");
+    });
+}

@@ -8,36 +8,19 @@
 //!
 //! `UI_PART=1/2` looks at the first half of the programs only, for several runs side by side, each with a `CARGO_TARGET_DIR` of its own.
 
-use std::collections::BTreeSet;
+mod recorded;
+
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-/// The compiler whose messages are recorded.
-const RECORDED: &str = include_str!("../ui-tests/RUSTC_VERSION").trim_ascii();
+use recorded::{Part, check_compiler, names};
 
 #[test]
 fn misuse_does_not_compile_and_use_does() {
-    let rustc = std::env::var_os("RUSTC").unwrap_or("rustc".into());
-    let version = Command::new(&rustc).arg("--version").output().expect("rustc runs").stdout;
-    let version = String::from_utf8(version).expect("rustc prints text");
-    assert!(
-        version.starts_with(&format!("rustc {RECORDED}.")),
-        "the messages in ui-tests/ are those of rustc {RECORDED}, and this is {version}\
-         use that compiler (RUSTUP_TOOLCHAIN={RECORDED}), or record the messages anew: write this version to \
-         ui-tests/RUSTC_VERSION and run with TRYBUILD=overwrite"
-    );
-
-    let part = std::env::var("UI_PART").unwrap_or("1/1".to_owned());
-    let (part, parts) = part.split_once('/').expect("UI_PART is a part and the number of parts, such as 1/2");
-    let [part, parts]: [usize; 2] = [part, parts].map(|number| number.parse().expect("UI_PART is two numbers"));
-    assert!((1..=parts).contains(&part), "UI_PART {part}/{parts} is no part");
-
+    check_compiler();
+    let part = Part::asked_for();
     let ui_tests = Path::new("ui-tests");
-    let of_this_part = |directory: PathBuf, kind: &str| {
-        let names = names(kind, "rs").into_iter().skip(part - 1).step_by(parts);
-        names.map(move |name| directory.join(format!("{name}.rs")))
-    };
+    let of_this_part = |directory: PathBuf, kind: &str| part.of(names(kind, "rs"), directory);
     let cases = trybuild::TestCases::new();
     of_this_part(ui_tests.join("pass"), "pass").for_each(|path| cases.pass(path));
     of_this_part(ui_tests.join("fail"), "fail").for_each(|path| cases.compile_fail(path));
@@ -75,15 +58,6 @@ fn each_misuse_has_a_passing_twin_and_a_recorded_message() {
     assert_eq!(names("attacks", "rs"), names("attacks", "stderr"));
 }
 
-/// The names of the files of a directory of `ui-tests`.
-fn names(directory: &str, extension: &str) -> BTreeSet<String> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui-tests").join(directory);
-    let files = directory.read_dir().expect("the directory is there");
-    let paths = files.map(|file| file.expect("a file of the directory").path());
-    let paths = paths.filter(|path| path.extension().is_some_and(|found| found == extension));
-    paths.map(|path| path.file_stem().expect("a file has a name").to_string_lossy().into_owned()).collect()
-}
-
 #[test]
 fn the_readme_quotes_the_compiler() {
     let readme = include_str!("../README.md");
@@ -92,5 +66,20 @@ fn the_readme_quotes_the_compiler() {
     let (quote, _) = quote.split_once("```").expect("the quotation ends");
     for line in format!("error{quote}").lines() {
         assert!(message.lines().any(|said| said == line), "the compiler does not say `{line}`");
+    }
+}
+
+#[test]
+fn the_page_about_messages_quotes_the_compiler() {
+    let page = include_str!("../docs/messages.md");
+    let quotes: Vec<&str> = page.split("Now (`").skip(1).collect();
+    assert_eq!(quotes.len(), 10);
+    for quote in quotes {
+        let (file, rest) = quote.split_once('`').expect("a file's name ends");
+        let (_, rest) = rest.split_once("```text\n").expect("the file is quoted");
+        let (quote, _) = rest.split_once("```").expect("the quotation ends");
+        let message = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).expect("the file is there");
+        let quote = quote.strip_suffix("...\n").unwrap_or(quote);
+        assert!(message.starts_with(quote), "{file} does not begin as it is quoted");
     }
 }

@@ -190,6 +190,22 @@ mod on {
     }
 
     #[test]
+    fn a_page_of_the_direct_map_uses_no_slot_and_is_not_reported() {
+        let in_the_wrong_place = |number: u64| {
+            STATE.set(Some(state(Serving::Thread, [true, false, false])));
+            reports(|| {
+                // SAFETY: I1: a lie, which is what this test is about; nothing is interrupted. I5: exists, or only as a number.
+                unsafe {
+                    let page = Frame::from_pfn(Pfn::new(number).unwrap());
+                    HardIrq::<K>::enter(|irq| drop(kmap_atomic(irq.slots().irq0, page)));
+                }
+            })
+        };
+        assert_eq!(in_the_wrong_place(1), [""; 0]);
+        assert_eq!(in_the_wrong_place(HIGH).len(), 1);
+    }
+
+    #[test]
     fn a_task_that_can_be_preempted_is_reported() {
         STATE.set(Some(state(Serving::Thread, [false; 3])));
         let reports = reports(|| task(|task| map(task.atomic().slots().user0)));

@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 
 use super::span::Span;
 use super::work::Work;
+use crate::cache::At;
 use crate::debug::HeldBy;
 use crate::kernel::PoolKernel;
 use crate::machine::Machine;
@@ -26,7 +27,7 @@ pub struct Kmap<'cx, K: PoolKernel, P> {
 /// An address, and the duty to leave its entry if it is one of the pool. As in [`atomic`](crate::atomic), it owns what it protects, and it is
 /// invariant in the kernel (I1).
 struct Mapping<'cx, K: PoolKernel, P> {
-    address: usize,
+    at: At<K>,
     held_by: HeldBy<'cx>,
     /// As long as the borrow of the context, which waits for no other entry meanwhile.
     context: PhantomData<&'cx mut ()>,
@@ -59,7 +60,8 @@ where
     message = "`{Self}` is not a mapping of the kmap pool, so it cannot be unmapped",
     label = "expected the guard that `kmap` returned",
     note = "keep the guard: `let (guard, task) = kmap(task, page)?;`, and pass it here, or let it go out of scope",
-    note = "the guard gives the page back: `let page = kunmap(guard);`"
+    note = "the guard gives the page back: `let page = kunmap(guard);`",
+    note = "what `kmap_atomic` has mapped is unmapped by `kunmap_atomic`"
 )]
 pub trait PoolGuard: sealed::Guard {
     /// The page that comes back.
@@ -86,10 +88,13 @@ impl<K: PoolKernel, P> sealed::Guard for Kmap<'_, K, P> {}
 impl<'cx, K: PoolKernel, P> Kmap<'cx, K, P> {
     /// A guard of a page that has just been mapped.
     #[inline]
-    pub(super) fn new(address: usize, page: P, held_by: HeldBy<'cx>) -> Self {
+    pub(super) fn new(address: usize, page: P, held_by: HeldBy<'cx>) -> Self
+    where
+        P: Page<Paging = K::Paging>,
+    {
         Self {
             mapping: Mapping {
-                address,
+                at: At::begin(&page, address),
                 held_by,
                 context: PhantomData,
                 kernel: PhantomData,
@@ -108,7 +113,7 @@ impl<'cx, K: PoolKernel, P> Kmap<'cx, K, P> {
     /// The address at which the page is mapped, on all CPUs, for as long as the guard lives. Nothing in this crate takes it back.
     #[inline]
     pub fn address(&self) -> usize {
-        self.mapping.address
+        self.mapping.at.address()
     }
 }
 
@@ -122,7 +127,7 @@ impl<K: PoolKernel, P: Page<Paging = K::Paging>> Kmap<'_, K, P> {
 
 impl<K: PoolKernel, P: Page<Paging = K::Paging>> fmt::Debug for Kmap<'_, K, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Kmap({:#x}, {:?})", self.mapping.address, self.pfn())
+        write!(f, "Kmap({:#x}, {:?})", self.mapping.at.address(), self.pfn())
     }
 }
 
@@ -130,7 +135,8 @@ impl<K: PoolKernel, P> Drop for Mapping<'_, K, P> {
     #[inline]
     fn drop(&mut self) {
         self.held_by.end();
-        if let Some(entry) = Span::<K>::entry_at(self.address) {
+        self.at.end();
+        if let Some(entry) = Span::<K>::entry_at(self.at.address()) {
             // I10: no access to the page moves down behind the end of its use.
             K::Machine::barrier();
             K::pool().leave::<K>(entry);

@@ -257,8 +257,11 @@ where
     Some((Kmap::new(address, page, HeldBy::NOBODY), context.rest()))
 }
 
-/// Has all CPUs forget all pages that are idle in the pool: before such a page gets another cache attribute, or none at all. Linux:
-/// `kmap_flush_unused()`.
+/// Has all CPUs forget all pages that are idle in the pool: before such a page gets another cache attribute, becomes a table that a
+/// hypervisor wants to have mapped read only, or is taken out of the kernel's addresses altogether. Linux: `kmap_flush_unused()`.
+///
+/// Safe code cannot need it: a page that is mapped has one type, and so one memory type and one owner. What changes either is a promise to
+/// an `unsafe` function, such as [`DeviceFrame::from_pfn`](crate::DeviceFrame::from_pfn).
 pub fn flush_unused<K: PoolKernel, C: InterruptsOn<K>>(_context: &mut C) {
     K::pool().flush_unused::<K>();
 }

@@ -4,7 +4,9 @@ use super::queue::Waiter;
 use super::*;
 use crate::machine::recorder::{Event, Event::*, Recorder};
 use crate::paging::Pae;
-use crate::test_kernel::{LOWMEM_FRAMES, MEANWHILE, PKMAP_BASE, REPORTS, TestKernel, WOKEN, calls, pool_entry};
+use crate::test_kernel::{
+    IRQS_ON, LOWMEM_FRAMES, MEANWHILE, PKMAP_BASE, REPORTS, TestKernel, WOKEN, calls, pool_entry,
+};
 use crate::{Frame, Kernel, PAGE_SIZE, Pfn, SharedFrame, Task};
 use core::mem;
 use core::sync::atomic::Ordering::SeqCst;
@@ -175,6 +177,31 @@ fn nothing_is_flushed_if_nothing_was_idle() {
         assert_eq!(Recorder::record(|| flush_unused::<K, _>(task)), []);
         assert_eq!(stats::<K>().flushes, 0);
     });
+}
+
+#[test]
+fn what_is_flushed_unused_has_no_address_left() {
+    task(|task| {
+        let page = frame(0);
+        drop(kmap(task, &page).unwrap());
+        assert_ne!(pool_entry(0), 0, "it is idle");
+        let events = Recorder::record(|| flush_unused::<K, _>(task));
+        let [Write(low, 0), Write(high, 0), Invlpg(first), Invlpg(second)] = events[..] else { panic!("{events:?}") };
+        assert_eq!((high, first, second), (low + 4, address(0), address(0)), "cleared, then forgotten by both CPUs");
+        assert_eq!(pool_entry(0), 0);
+        assert!(page_address::<K, _, _>(task, &page).is_none());
+    });
+}
+
+#[test]
+fn the_lock_is_held_with_interrupts_off() {
+    assert!(IRQS_ON.get());
+    K::pool().locked::<K, _>(|_| assert!(!IRQS_ON.get()));
+    assert!(IRQS_ON.get());
+    // Of whoever had them off already, they stay off.
+    IRQS_ON.set(false);
+    K::pool().locked::<K, _>(|_| assert!(!IRQS_ON.get()));
+    assert!(!IRQS_ON.get());
 }
 
 #[test]

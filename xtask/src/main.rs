@@ -7,6 +7,7 @@ mod arch;
 mod bare;
 mod demo;
 mod disk;
+mod museum;
 mod process;
 mod qemu;
 mod sabotage;
@@ -35,7 +36,8 @@ Examples:
   cargo xtask test --only fmt,clippy,unit   the quick ones
   cargo xtask qemu --list                   the bare-metal programs
   cargo xtask qemu hello_highmem --mem 8G   boot one of them
-  cargo xtask demo --arch x86_64            the same on 64 bits";
+  cargo xtask demo --arch x86_64            the same on 64 bits
+  cargo xtask museum                        the pages about real bugs, anew";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
 #[derive(Parser)]
@@ -56,6 +58,8 @@ enum Command {
     Test(TestArgs),
     /// Boot one example, test or bench of package `kernel`
     Qemu(QemuArgs),
+    /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
+    Museum(MuseumArgs),
 }
 
 #[derive(Args)]
@@ -79,6 +83,9 @@ struct TestArgs {
     /// Have each bug on purpose be caught by each test that is there for it, not by the first alone
     #[arg(long)]
     every_catcher: bool,
+    /// Show all that the programs print, and not of those alone in which something fails
+    #[arg(long, short)]
+    verbose: bool,
     /// List the steps and leave
     #[arg(long)]
     list: bool,
@@ -118,6 +125,13 @@ struct QemuArgs {
     list: bool,
 }
 
+#[derive(Args)]
+struct MuseumArgs {
+    /// Write nothing: look whether the pages are up to date
+    #[arg(long)]
+    check: bool,
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let verdict = match cli.command {
@@ -125,10 +139,11 @@ fn main() -> ExitCode {
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => {
             let which = if args.every_catcher { Which::All } else { Which::First };
-            test::run(&args.only, cli.toolchain, which)
+            test::run(&args.only, cli.toolchain, which, args.verbose)
         }
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
+        Command::Museum(args) => museum::run(args.check),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,

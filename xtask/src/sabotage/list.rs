@@ -65,7 +65,7 @@ fn one() -> usize {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" }, { unit = \"PATH\" }, \
+    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } (or a list of names), { unit = \"PATH\" }, \
                  { orders = \"PATH\" }, { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
 )]
 enum Catchers {
@@ -82,12 +82,29 @@ impl Catchers {
     }
 }
 
+/// A test, or several of one program of which it depends on timing which is the first to fail.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOf {
+    One(String),
+    Any(Vec<String>),
+}
+
+impl OneOf {
+    fn all(&self) -> Vec<&str> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Any(any) => any.iter().map(String::as_str).collect(),
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 enum CaughtBy {
     Qemu {
         qemu: String,
-        test: String,
+        test: OneOf,
     },
     Unit {
         unit: String,
@@ -104,8 +121,9 @@ enum CaughtBy {
 }
 
 impl Sabotage {
-    /// What to run, on the host or on the bare machine, and the test of it that must fail: each alone. The first that is named, or all.
-    pub fn catchers(&self, on_host: bool, which: Which) -> impl Iterator<Item = (Suite, &str)> {
+    /// What to run, on the host or on the bare machine, and the tests of it of which one must fail: each alone. The first that is named, or
+    /// all.
+    pub fn catchers(&self, on_host: bool, which: Which) -> impl Iterator<Item = (Suite, Vec<&str>)> {
         let count = match which {
             Which::First => 1,
             Which::All => usize::MAX,
@@ -113,18 +131,18 @@ impl Sabotage {
         self.all_catchers().take(count).filter(move |(suite, _)| suite.is_on_host() == on_host)
     }
 
-    fn all_catchers(&self) -> impl Iterator<Item = (Suite, &str)> {
+    fn all_catchers(&self) -> impl Iterator<Item = (Suite, Vec<&str>)> {
         self.caught_by.all().iter().map(|caught_by| match caught_by {
             CaughtBy::Qemu { qemu, test } => {
                 let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
                 let build = Build::of(Kind::Test, self.arch, self.window);
                 let memory = self.mem.unwrap_or(Memory::of(&cpu));
-                (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.as_str())
+                (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.all())
             }
-            CaughtBy::Unit { unit } => (Suite::Host, unit.as_str()),
-            CaughtBy::Orders { orders } => (Suite::Orders, orders.as_str()),
+            CaughtBy::Unit { unit } => (Suite::Host, vec![unit.as_str()]),
+            CaughtBy::Orders { orders } => (Suite::Orders, vec![orders.as_str()]),
             CaughtBy::Model { model, test, debug } => {
-                (Suite::Model { program: model.clone(), debug: *debug }, test.as_str())
+                (Suite::Model { program: model.clone(), debug: *debug }, vec![test.as_str()])
             }
         })
     }
@@ -250,7 +268,7 @@ mod tests {
     /// Who catches the only entry of a list.
     fn catchers(text: &str) -> Vec<(String, String)> {
         let [entry] = &parse(text).unwrap()[..] else { panic!("one entry") };
-        entry.all_catchers().map(|(suite, test)| (suite.to_string(), test.to_owned())).collect()
+        entry.all_catchers().map(|(suite, tests)| (suite.to_string(), tests.join(" or "))).collect()
     }
 
     #[test]
@@ -263,6 +281,8 @@ mod tests {
         let none = parse(&format!("{ENTRY}mem = \"7\"\n")).unwrap_err().to_string();
         assert!(none.contains("`7` is no memory size"), "{none}");
         assert_eq!(suite(&format!("{ENTRY}window = \"cpu\"\n")), "qemu atomic [pae, cpu window]");
+        let any = ENTRY.replace(r#""stale_after_unmap""#, r#"["one", "other"]"#);
+        assert_eq!(catchers(&any)[0].1, "one or other");
         let unit = r#"{ unit = "model::stale" }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit");
         let orders = r#"{ orders = "pool::orders::stale" }"#;

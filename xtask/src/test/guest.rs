@@ -228,13 +228,10 @@ fn boot_all(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], matrix: &[R
 
 /// Boots one program and counts the tests that it reports; one that reports none counts as one.
 pub fn boot(ledger: &mut Ledger, label: &str, elf: &Path, machine: &Machine) -> Result<()> {
-    say::note(label);
     let (all_before, failed_before) = ledger.counts();
-    let run = qemu::run(elf, machine, |line| {
-        say::guest(line);
-        ledger.count(label, line);
-    })?;
+    let run = qemu::run(elf, machine, |line| ledger.hear(label, line))?;
     let (all, failed) = ledger.counts();
+    ledger.ended(run.outcome != Outcome::Pass || failed > failed_before);
     let time = say::seconds(run.elapsed);
     match run.outcome {
         Outcome::Pass if failed > failed_before => say::fail(&format!("{label}: {time}")),

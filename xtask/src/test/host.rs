@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Bare, Ledger};
+use super::{Bare, Ledger, ui};
 use crate::arch::{Arch, Window};
 use crate::bare::Build;
 use crate::setup;
@@ -12,6 +12,12 @@ use crate::workspace::{LIBRARY, Workspace};
 
 /// The library's features as cargo's options: none; the model, on which the crate is as without features; and all.
 const FEATURE_SETS: [&[&str]; 3] = [&[], &["--features", "model"], &["--all-features"]];
+
+/// What has cargo compile tests fast, and them run slowly.
+pub const UNOPTIMISED: [(&str, &str); 2] = [("CARGO_PROFILE_TEST_OPT_LEVEL", "0"), ("CARGO_PROFILE_TEST_DEBUG", "0")];
+
+/// The tests that take longer without optimisation than it takes to compile them with it.
+const OPTIMISED: [&str; 1] = ["model_programs"];
 
 /// What has the library use a checker's atomics and lock (`src/sync.rs`).
 pub const ORDERS: &str = "--cfg shuttle";
@@ -70,8 +76,17 @@ fn builds() -> impl Iterator<Item = Build> {
 /// `cargo test` but for the `ui` tests, which depend on the compiler's version.
 pub fn unit(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     for features in FEATURE_SETS {
-        let mut cargo = unit_tests(workspace, features)?;
-        ledger.tests(&format!("cargo test -p {LIBRARY}{}", described(features)), cargo.arg("--no-fail-fast"))?;
+        let what = format!("cargo test -p {LIBRARY}{}", described(features));
+        let (optimised, others) = targets(workspace, features)?;
+        let tests = |targets: Vec<String>| {
+            let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--no-fail-fast"]);
+            cargo.args(features).args(targets);
+            cargo
+        };
+        ledger.tests(&what, tests(others).arg("--lib").envs(UNOPTIMISED))?;
+        if !optimised.is_empty() {
+            ledger.tests(&format!("{what}, what takes long"), &mut tests(optimised))?;
+        }
     }
     ledger.tests("cargo test of the pool in many orders", orders(workspace).arg("pool::orders::"))?;
     ledger.tests("cargo test -p xtask", &mut workspace.cargo(&["test", "-p", "xtask", "--bins"]))?;
@@ -85,21 +100,20 @@ fn orders(workspace: &Workspace) -> Command {
     cargo
 }
 
-/// Cargo's command for the library's unit and integration tests, and those in its examples; `ui` left out.
-fn unit_tests(workspace: &Workspace, features: &[&str]) -> Result<Command> {
-    let mut cargo = workspace.cargo(&["test", "-p", LIBRARY, "--lib"]);
-    cargo.args(features);
+/// Cargo's options for the library's integration tests, and those in its examples, that these features have: those to be optimised, and
+/// the others; those of the step `ui` left out.
+fn targets(workspace: &Workspace, features: &[&str]) -> Result<(Vec<String>, Vec<String>)> {
     let is_on = |feature: &String| features.iter().any(|&option| option == feature || option == "--all-features");
-    for target in workspace.package(LIBRARY)?.targets.iter().filter(|target| target.name != "ui") {
-        if target.required_features.iter().all(is_on) {
-            match target {
-                target if target.is_test() => cargo.args(["--test", &target.name]),
-                target if target.is_example() => cargo.args(["--example", &target.name]),
-                _ => &mut cargo,
-            };
+    let (mut optimised, mut others) = (Vec::new(), Vec::new());
+    let targets = workspace.package(LIBRARY)?.targets.iter();
+    for target in targets.filter(|target| !ui::TARGETS.contains(&&*target.name)) {
+        let option = if target.is_test() { "--test" } else { "--example" };
+        if (target.is_test() || target.is_example()) && target.required_features.iter().all(is_on) {
+            let list = if OPTIMISED.contains(&target.name.as_str()) { &mut optimised } else { &mut others };
+            list.extend([option.to_owned(), target.name.clone()]);
         }
     }
-    Ok(cargo)
+    Ok((optimised, others))
 }
 
 fn described(features: &[&str]) -> String {

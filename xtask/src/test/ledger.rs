@@ -14,9 +14,16 @@ use super::lines::{Verdict, test_line};
 use crate::process::{self, End};
 use crate::say;
 
+/// After how many results of tests there is a sign of life.
+const SIGN_OF_LIFE: usize = 100;
+
 /// The results of all steps so far.
 pub struct Ledger {
     steps: Vec<Tally>,
+    /// Whether each line of the programs is shown, and not of those alone in which something fails.
+    verbose: bool,
+    /// The lines of the program that runs, unless they have been shown.
+    held: Vec<String>,
 }
 
 struct Tally {
@@ -29,9 +36,9 @@ struct Tally {
 }
 
 impl Ledger {
-    /// Nothing checked yet.
-    pub fn new() -> Self {
-        Self { steps: Vec::new() }
+    /// Nothing checked yet. `verbose`: each line of the programs is shown, and not of those alone in which something fails.
+    pub fn new(verbose: bool) -> Self {
+        Self { steps: Vec::new(), verbose, held: Vec::new() }
     }
 
     /// Begins a step; what follows is counted for it.
@@ -80,11 +87,37 @@ impl Ledger {
         self.tally().skipped.push(what.to_owned());
     }
 
-    /// Counts the result that a test program printed, if `line` is one. What it says is on the screen
-    /// already.
-    pub fn count(&mut self, program: &str, line: &str) {
+    /// A line of a test program: counted, if it is a result.
+    pub fn hear(&mut self, program: &str, line: &str) {
+        if self.verbose {
+            say::guest(line);
+        } else {
+            self.held.push(line.to_owned());
+        }
+        self.count(program, line);
+    }
+
+    /// The program has ended: if something failed, here is what it said.
+    pub fn ended(&mut self, failed: bool) {
+        self.let_go(failed).iter().for_each(|line| say::guest(line));
+    }
+
+    /// The lines that were held: if something failed, all but those of tests that passed.
+    fn let_go(&mut self, failed: bool) -> Vec<String> {
+        let mut lines = mem::take(&mut self.held);
+        lines.retain(|line| failed && !matches!(test_line(line), Some((_, Verdict::Passed))));
+        lines
+    }
+
+    fn count(&mut self, program: &str, line: &str) {
         match test_line(line) {
-            Some((_, Verdict::Passed)) => self.tally().passed += 1,
+            Some((_, Verdict::Passed)) => {
+                self.tally().passed += 1;
+                let passed = self.tally().passed;
+                if !self.verbose && passed.is_multiple_of(SIGN_OF_LIFE) {
+                    say::note(&format!("{passed} passed so far"));
+                }
+            }
             Some((name, Verdict::Failed)) => self.tally().failed.push(format!("{program}: {name}")),
             Some((name, Verdict::Ignored)) => self.tally().skipped.push(format!("{program}: {name}")),
             None => {}
@@ -112,7 +145,7 @@ impl Ledger {
         say::note(what);
         let counts = self.counts();
         let end = process::stream(command, None, |_, line| self.hear(what, &strip_str(line).to_string()));
-        self.judge(what, counts, end)
+        self.judge(what, counts, vec![end])
     }
 
     /// As [`tests`](Self::tests), for several commands at once. The lines of one test stay together.
@@ -142,25 +175,31 @@ impl Ledger {
             for line in receiver.into_iter().flatten() {
                 self.hear(what, &line);
             }
-            parts.into_iter().try_for_each(|part| self.judge(what, counts, part.join().expect("it does not panic")))
+            let ends = parts.into_iter().map(|part| part.join().expect("it does not panic")).collect();
+            self.judge(what, counts, ends)
         })
     }
 
-    /// A line of a test program.
-    fn hear(&mut self, what: &str, line: &str) {
-        say::guest(line);
-        self.count(what, line);
-    }
-
     /// Counts a failure that named no test, or a run without any. `(all, failed)` is what there was before.
-    fn judge(&mut self, what: &str, (all_before, failed_before): (usize, usize), end: io::Result<End>) -> Result<()> {
-        let succeeded =
-            matches!(end.with_context(|| format!("cannot run {what}"))?, End::Exited(status) if status.success());
+    fn judge(
+        &mut self,
+        what: &str,
+        (all_before, failed_before): (usize, usize),
+        ends: Vec<io::Result<End>>,
+    ) -> Result<()> {
+        let mut succeeded = true;
+        for end in ends {
+            let end = end.with_context(|| format!("cannot run {what}"))?;
+            succeeded &= matches!(end, End::Exited(status) if status.success());
+        }
         let (all, failed) = self.counts();
-        if !succeeded && failed == failed_before {
-            self.fail(&format!("{what}: failed without naming a test; its messages are above"));
-        } else if succeeded && all == all_before {
-            self.fail(&format!("{what}: no test ran"));
+        self.ended(!succeeded || failed > failed_before);
+        let tests = all - all_before;
+        match (succeeded, failed - failed_before) {
+            (true, 0) if tests == 0 => self.fail(&format!("{what}: no test ran")),
+            (true, 0) => say::pass(&format!("{what}: {tests} tests")),
+            (false, 0) => self.fail(&format!("{what}: failed without naming a test; its messages are above")),
+            (_, failed) => say::fail(&format!("{what}: {failed} of {tests} tests failed")),
         }
         Ok(())
     }
@@ -200,7 +239,7 @@ mod tests {
     }
 
     fn totals(script: &str) -> (usize, usize) {
-        let mut ledger = Ledger::new();
+        let mut ledger = Ledger::new(false);
         ledger.begin("step", "made up");
         ledger.tests("sh", &mut shell(script)).unwrap();
         ledger.counts()
@@ -209,7 +248,7 @@ mod tests {
     #[test]
     fn parts_are_counted_together() {
         let totals = |scripts: [&str; 2]| {
-            let mut ledger = Ledger::new();
+            let mut ledger = Ledger::new(false);
             ledger.begin("step", "made up");
             ledger.tests_side_by_side("sh", scripts.map(shell).into()).unwrap();
             ledger.counts()
@@ -217,6 +256,20 @@ mod tests {
         assert_eq!(totals(["echo 'test a ... ok'", "echo 'test b ... ok'; echo 'test c ... ok'"]), (3, 0));
         assert_eq!(totals(["echo 'test a ... ok'", "echo 'test b ... FAILED'; exit 101"]), (2, 1));
         assert_eq!(totals(["echo 'test a ... ok'", "exit 101"]), (2, 1));
+    }
+
+    #[test]
+    fn what_failed_is_shown_and_what_passed_is_not() {
+        let mut ledger = Ledger::new(false);
+        ledger.begin("step", "made up");
+        let lines = ["test a ... ok", "b panicked", "test b ... FAILED"];
+        let shown = |ledger: &mut Ledger, failed| {
+            lines.iter().for_each(|line| ledger.hear("sh", line));
+            ledger.let_go(failed)
+        };
+        assert_eq!(shown(&mut ledger, true), ["b panicked", "test b ... FAILED"]);
+        assert!(shown(&mut ledger, false).is_empty());
+        assert_eq!(ledger.counts(), (4, 2));
     }
 
     #[test]

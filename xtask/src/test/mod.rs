@@ -12,11 +12,12 @@ use anyhow::Result;
 use clap::ValueEnum;
 
 use crate::bare::Builder;
+use crate::museum;
 use crate::sabotage::{self, Which};
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
-pub use host::ORDERS;
+pub use host::{ORDERS, UNOPTIMISED};
 pub use ledger::Ledger;
 
 /// A step of the tests. The order is that of a run: the quick ones first.
@@ -24,6 +25,8 @@ pub use ledger::Ledger;
 pub enum Step {
     /// The source is formatted
     Fmt,
+    /// The pages about real bugs are those that are made of the programs
+    Museum,
     /// Clippy has nothing to say, on the host and for the bare machine
     Clippy,
     /// The documentation builds without warnings
@@ -53,7 +56,7 @@ impl Step {
 
     fn need(self) -> Option<Need> {
         match self {
-            Self::Fmt | Self::Unit | Self::Ui => None,
+            Self::Fmt | Self::Museum | Self::Unit | Self::Ui => None,
             Self::Clippy | Self::Doc => Some(Need::Build),
             Self::Qemu | Self::Examples | Self::Cost | Self::Sabotage => Some(Need::Boot),
         }
@@ -87,8 +90,9 @@ pub fn list() -> Result<bool> {
     Ok(true)
 }
 
-/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `true`: nothing failed.
-pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
+/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `verbose`: with all that the programs print.
+/// `true`: nothing failed.
+pub fn run(only: &[Step], choice: Choice, which: Which, verbose: bool) -> Result<bool> {
     let workspace = Workspace::open()?;
     let programs = workspace.programs()?;
     let chosen: Vec<Step> =
@@ -98,11 +102,12 @@ pub fn run(only: &[Step], choice: Choice, which: Which) -> Result<bool> {
     let bare =
         toolchain.as_ref().map(|toolchain| Bare { workspace: &workspace, programs: &programs, toolchain, choice });
 
-    let mut ledger = Ledger::new();
+    let mut ledger = Ledger::new(verbose);
     for step in chosen {
         ledger.begin(&step.name(), &step.description());
         let result = match (step, &bare) {
             (Step::Fmt, _) => host::fmt(&workspace, &mut ledger),
+            (Step::Museum, _) => museum::up_to_date(&workspace.root).map(|what| ledger.pass(&what)),
             (Step::Unit, _) => host::unit(&workspace, &mut ledger),
             (Step::Ui, _) => ui::run(&workspace, &mut ledger),
             (Step::Clippy, Some(bare)) => host::clippy(bare, &mut ledger),

@@ -1,4 +1,4 @@
-//! The step `ui`: what must not compile, and how the compiler says so.
+//! The step `ui`: what must not compile, and how the compiler says so; the museum of real bugs among it.
 //!
 //! The expected messages belong to one compiler version, which `ui-tests/RUSTC_VERSION` names. With
 //! another compiler active, one of that version is looked for.
@@ -14,6 +14,9 @@ use crate::process;
 use crate::say;
 use crate::setup::{DOWNLOAD, active_rustc, parse_rustc_version};
 use crate::workspace::{LIBRARY, Workspace};
+
+/// Its test targets.
+pub const TARGETS: [&str; 2] = ["ui", "museum"];
 
 const RECORD: &str = "ui-tests/RUSTC_VERSION";
 
@@ -46,11 +49,14 @@ pub fn run(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     // The compiler is asked about one program after the other, so that a second processor would have nothing to do.
     let part = |part: usize| {
         let mut cargo = with_that_compiler();
-        cargo.args(["test", "-p", LIBRARY, "--test", "ui"]).env("UI_PART", format!("{part}/{PARTS}"));
+        cargo
+            .args(["test", "-p", LIBRARY, "--no-fail-fast"])
+            .args(TARGETS.iter().flat_map(|target| ["--test", target]));
+        cargo.env("UI_PART", format!("{part}/{PARTS}"));
         cargo.env("CARGO_TARGET_DIR", workspace.target.join(format!("ui-{part}"))).stderr(Stdio::piped());
         cargo
     };
-    ledger.tests_side_by_side("cargo test --test ui", (1..=PARTS).map(part).collect())
+    ledger.tests_side_by_side("cargo test --test ui --test museum", (1..=PARTS).map(part).collect())
 }
 
 /// A toolchain of rustup with the version `wanted`.
@@ -72,7 +78,7 @@ fn toolchain(wanted: (u64, u64), active: &str) -> Result<String> {
     bail!(
         "{RECORD} names Rust {major}.{minor}, active is {active}, and rustup has none that fits: \
          install it (`rustup toolchain install {name}`), or record the messages of {active} \
-         (TRYBUILD=overwrite cargo test --test ui), review them, and change {RECORD}"
+         (TRYBUILD=overwrite cargo test --test ui --test museum), review them, and change {RECORD}"
     )
 }
 

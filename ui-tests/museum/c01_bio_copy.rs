@@ -1,0 +1,41 @@
+//! C01, block layer: the source and the target of a copy are mapped in one slot.
+//!
+//! Linux, `fs/bio.c`, 2002. Fixed in 9d8e650645 (history before git). Seen: the diff.
+//!
+//! ```c
+//! f = kmap_atomic(src, KM_BIO_IRQ);
+//! t = kmap_atomic(dst, KM_BIO_IRQ);        /* the same entry */
+//! memcpy(t, f, n);
+//! ```
+//!
+//! Both pointers then lead to the target, which is copied to itself. The fix splits the slot in two, `KM_BIO_SRC_IRQ` and
+//! `KM_BIO_DST_IRQ`. Here a slot's token is gone when it is used.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+#[path = "fixtures/bio.rs"]
+mod bio;
+use bio::*;
+#[path = "fixtures/bytes.rs"]
+mod bytes;
+use bytes::*;
+
+fn bio_copy(irqs_off: &mut IrqsOff<'_, MyKernel>, to: &mut Bio, from: &Bio) {
+    for (dst, src) in to.io_vec.iter_mut().zip(&from.io_vec) {
+        let slots = irqs_off.slots();
+        let f = kmap_atomic(slots.bio_src_irq, &src.page);
+        let mut t = kmap_atomic(slots.bio_src_irq, &mut dst.page);
+        t[dst.offset..][..dst.len].copy_from_slice(&f[src.offset..][..src.len]);
+    }
+}
+
+fn main() {
+    let mut from = bio();
+    put(&mut from.io_vec[0].page, 4092, b"part");
+    put(&mut from.io_vec[1].page, 512, b"another");
+    let parts = [BioVec { page: frame(2), offset: 0, len: 4096 }, BioVec { page: frame(3), offset: 0, len: 1024 }];
+    let mut to = Bio { io_vec: parts.into() };
+    thread(|task| bio_copy(&mut task.atomic().irqs_off(), &mut to, &from));
+    assert_eq!(get(&to.io_vec[0].page, 4092), *b"part");
+    assert_eq!(get(&to.io_vec[1].page, 0), *b"another\0");
+}

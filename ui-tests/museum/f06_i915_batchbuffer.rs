@@ -1,0 +1,47 @@
+//! F06, i915: a batch buffer is dumped by way of `kmap()` under the lock of the list.
+//!
+//! Linux, `drivers/gpu/drm/i915/i915_debugfs.c`, 2009. Fixed in ba86bf8bfc1. Seen: the diff.
+//!
+//! ```c
+//! spin_lock(list);
+//! m = kmap(pages[i]);
+//! ...
+//! ```
+//!
+//! The dump is a function of its own, which does not know about the lock; the fix is `kmap_atomic()`. Here a function that may wait for
+//! the pool takes a task, and who holds a spin lock has none to give.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+#[path = "fixtures/bytes.rs"]
+mod bytes;
+use bytes::*;
+#[path = "fixtures/spinlock.rs"]
+mod spinlock;
+use spinlock::*;
+#[path = "fixtures/gem.rs"]
+mod gem;
+use gem::*;
+
+fn i915_dump_pages(task: &mut Task<'_>, m: &mut Vec<u32>, obj: &GemObject, len: usize) {
+    for page in &obj.pages {
+        let (mem, _) = kmap(task, page).expect("this kernel does not interrupt waits");
+        m.extend(mem.view_slice::<u32>(0, len).expect("aligned"));
+    }
+}
+
+fn i915_batchbuffer_info(task: &mut Task<'_>, m: &mut Vec<u32>, active_list: &SpinLock<Vec<GemObject>>) {
+    let list = active_list.lock(task);
+    for obj in list.data.iter() {
+        i915_dump_pages(task, m, obj, 2);
+    }
+}
+
+fn main() {
+    let mut obj = GemObject { pages: vec![frame(0), frame(1)] };
+    put(&mut obj.pages[0], 0, &0x0a00_0000_u32.to_ne_bytes());
+    put(&mut obj.pages[1], 4, &0x0500_0000_u32.to_ne_bytes());
+    let (mut m, active_list) = (Vec::new(), SpinLock::new(vec![obj]));
+    thread(|task| i915_batchbuffer_info(task, &mut m, &active_list));
+    assert_eq!(m, [0x0a00_0000, 0, 0, 0x0500_0000]);
+}

@@ -1,0 +1,44 @@
+//! Unmapped once, where all ways meet.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+#[path = "../fixtures/dir.rs"]
+mod dir;
+use dir::*;
+
+/// The first block counts the entries of all, in its last bytes.
+pub const COUNT: usize = 4095;
+
+fn afs_edit_dir_add<D: Depth + Room<Nested, InTask, 2>>(
+    local: &mut Local<'_, Nested, InTask, D>,
+    [meta, blocks @ ..]: &mut [Frame; 3],
+    (inode, new): (u32, &Name),
+) -> Result<(), Error> {
+    let (mut meta, mut local) = kmap_local_page(local, meta);
+    let mut result = Err(Error::NoSpace);
+    for block in blocks {
+        let (mut block, _) = kmap_local_page(&mut local, block);
+        result = set_entry(&mut block[..], inode, new);
+        if result.is_ok() {
+            break;
+        }
+    }
+    if result.is_ok() {
+        meta[COUNT] += 1;
+    }
+    kunmap_local(meta);
+    result
+}
+
+fn main() {
+    let mut dir = [frame(0), frame(1), frame(2)];
+    nested_thread(|task| {
+        let mut pinned = task.pinned();
+        let (mut local, _task) = pinned.local();
+        for inode in 1..4 {
+            assert_eq!(afs_edit_dir_add(&mut local, &mut dir, (inode, &name("a"))), Ok(()));
+        }
+        assert_eq!(kmap_local_page(&mut local, &dir[0]).0[COUNT], 3);
+        assert_eq!(find_entry(&kmap_local_page(&mut local, &dir[1]).0[..], &name("a")), Some(1));
+    });
+}

@@ -1,0 +1,38 @@
+//! The mapping has a name of its own.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+struct Vcpu {
+    /// The page at the guest's 0x1000.
+    page: SharedFrame,
+}
+
+fn gva_to_gpa(_vcpu: &Vcpu, gva: usize) -> Option<usize> {
+    (0x1000..0x2000).contains(&gva).then_some(gva)
+}
+
+fn emulator_cmpxchg_emulated(
+    slot: Slot<'_, MyKernel, User0>,
+    vcpu: &mut Vcpu,
+    addr: usize,
+    old: u32,
+    new: u32,
+) -> Option<bool> {
+    let gpa = gva_to_gpa(vcpu, addr)?;
+    let mut kaddr = kmap_atomic(slot, &mut vcpu.page);
+    Some(kaddr.compare_exchange(gpa % highmem::PAGE_SIZE, old, new).ok()?.is_ok())
+}
+
+fn main() {
+    let mut vcpu = Vcpu { page: user_frame(0) };
+    thread(|task| {
+        let mut atomic = task.atomic();
+        let mut slot = atomic.slots().user0;
+        let mut cmpxchg = |addr, old, new| emulator_cmpxchg_emulated(slot.reborrow(), &mut vcpu, addr, old, new);
+        assert_eq!(cmpxchg(0x1004, 0, 1), Some(true));
+        assert_eq!(cmpxchg(0x1004, 0, 2), Some(false));
+        assert_eq!(cmpxchg(0x2004, 0, 2), None);
+        assert_eq!(kmap_atomic(slot, &vcpu.page).load::<u32>(4).unwrap(), 1);
+    });
+}

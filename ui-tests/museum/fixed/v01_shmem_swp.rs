@@ -1,0 +1,37 @@
+//! The guard ends the mapping, if there is one.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+#[path = "../fixtures/bytes.rs"]
+mod bytes;
+use bytes::*;
+
+const SHMEM_NR_DIRECT: usize = 16;
+
+/// Where the pages of a file are in the swap: the first of them in the inode, the others in a page.
+struct ShmemInode {
+    direct: [u32; SHMEM_NR_DIRECT],
+    indirect: Frame,
+}
+
+fn shmem_swp_set(slot: Slot<'_, MyKernel, User1>, info: &mut ShmemInode, index: usize, value: u32) {
+    let mut mapped;
+    let entry = if index < SHMEM_NR_DIRECT {
+        &mut info.direct[index]
+    } else {
+        mapped = kmap_atomic(slot, &mut info.indirect);
+        &mut mapped.view_slice_mut(0, 1024).unwrap()[index - SHMEM_NR_DIRECT]
+    };
+    *entry = value;
+}
+
+fn main() {
+    let mut info = ShmemInode { direct: [0; SHMEM_NR_DIRECT], indirect: frame(0) };
+    thread(|task| {
+        let mut atomic = task.atomic();
+        shmem_swp_set(atomic.slots().user1, &mut info, 15, 7);
+        shmem_swp_set(atomic.slots().user1, &mut info, 17, 8);
+    });
+    assert_eq!(info.direct[15], 7);
+    assert_eq!(get(&info.indirect, 4), [8, 0, 0, 0]);
+}
