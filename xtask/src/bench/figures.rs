@@ -90,7 +90,12 @@ impl Figures {
         let counts = names.filter(differs).map(|name| {
             format!("{name} did {:?}, then {:?}", self.counts.get(name), other.counts.get(name))
         });
-        loops.chain(counts).next()
+        let names = self.totals.keys().chain(other.totals.keys());
+        let differs = |name: &&String| self.totals.get(*name) != other.totals.get(*name);
+        let totals = names.filter(differs).map(|name| {
+            format!("{name} took {:?}, then {:?}", self.totals.get(name), other.totals.get(name))
+        });
+        loops.chain(counts).chain(totals).next()
     }
 
     /// What one operation costs by the difference of both loops: exact where time is the number of instructions.

@@ -4,9 +4,12 @@
 //! are booted in turn, so that what else the host does hits both.
 
 mod figures;
+mod growth;
 mod linux;
+mod plot;
 mod report;
 mod rows;
+mod timed;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -22,11 +25,16 @@ use crate::say;
 use crate::setup::{self, Choice, Need};
 use crate::workspace::{Program, Workspace};
 use figures::Figures;
+use growth::{Growth, Series};
 use linux::Kernel;
-use report::{Exact, Host};
+use report::{Counted, Exact, Host};
+use timed::Times;
 
 /// The program that measures, and the one that counts what it asks of the processor.
 const PROGRAMS: [&str; 2] = ["versus", "versus_counts"];
+
+/// The program that shows how costs grow.
+const GROWTH: &str = "growth";
 
 /// The processor on which Linux and our kernel with PAE are compared.
 const CPU: &str = "max";
@@ -71,16 +79,41 @@ pub fn run(boots: Option<usize>, choice: Choice) -> Result<bool> {
             elfs.insert((arch, window), copies);
         }
     }
-    let exact = report::Counted { linux, ours };
-    let host = Host::look(&toolchain, &kernel);
-    for table in rows::exact_tables(&exact)? {
+    let counted = Counted { linux, ours };
+    let series = grow(&builder, known.find(GROWTH)?, &kept, &machine)?;
+    for table in rows::exact_tables(&counted)?.iter().chain(&growth::tables(&series)) {
         table.print();
     }
-    let Some(_boots) = boots else {
-        return Ok(true);
-    };
-    let _ = host;
+    for series in &series {
+        series.check()?;
+    }
+    if let Some(boots) = boots {
+        let elf = &elfs[&(Arch::Pae, Window::Shared)][PROGRAMS[0]];
+        let times = Times::take(&kernel, elf, boots)?.table()?;
+        times.print();
+        let host = Host::look(&toolchain, &kernel);
+        report::write(&workspace.root.join("docs"), &host, &counted, &times, &series)?;
+    }
     Ok(true)
+}
+
+/// How costs grow, with and without PAE, and on more and more CPUs: each twice.
+fn grow(builder: &Builder<'_>, program: &Program, kept: &Path, machine: &Machine) -> Result<Vec<Series>> {
+    let measure = |arch: Arch, cpus: &[usize]| -> Result<Vec<Figures>> {
+        let elf = build_and_keep(builder, &[program], Build::release(arch, Window::Shared), kept)?.remove(GROWTH);
+        let elf = elf.context("the program is not there")?;
+        let twice = |&cpus: &usize| {
+            let machine = Machine { cpus, icount: true, limit: machine.limit, ..Machine::of(arch) };
+            say::heading(&format!("{GROWTH} ({arch}) on {machine}, twice"));
+            let first = boot(&elf, &machine)?;
+            same(GROWTH, &first, &boot(&elf, &machine)?)?;
+            Ok(first)
+        };
+        cpus.iter().map(twice).collect()
+    };
+    let non_pae = measure(Arch::NonPae, &[1])?.remove(0);
+    let cpus = measure(Arch::Pae, &[1, 2, 3, 4])?;
+    Growth { pae: cpus[0].clone(), non_pae, cpus }.series()
 }
 
 /// Builds the programs, and keeps them where the next build does not replace them.

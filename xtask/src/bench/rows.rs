@@ -179,3 +179,43 @@ fn without_linux(counted: &Counted, arch: Arch) -> Result<Table> {
     }
     Ok(table)
 }
+
+/// For the plot: what is on both sides.
+pub fn plotted(counted: &Counted) -> Result<Vec<(String, Vec<Option<f64>>)>> {
+    let (shared, own) = (counted.of(Arch::Pae, Window::Shared)?, counted.of(Arch::Pae, Window::Cpu)?);
+    let is_short = |row: &&Row| row.pages == 0 && row.linux.is_some();
+    let group = |row: &Row| {
+        let values = vec![
+            ours(row, shared)?,
+            ours(row, own)?,
+            hand(row, shared),
+            row.linux.and_then(|name| counted.linux.exact(name)),
+        ];
+        Ok((row.title.replace('`', ""), values))
+    };
+    ROWS.iter().filter(is_short).map(group).collect()
+}
+
+/// What [`plotted`] compares.
+pub const PLOTTED: [&str; 4] = ["ours", "ours, each CPU its own window", "by hand", "Linux"];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn each_row_is_of_another_operation() {
+        let names: BTreeSet<_> = ROWS.iter().chain(ON_ALL_CPUS).map(|row| row.ours).collect();
+        assert_eq!(names.len(), ROWS.len() + ON_ALL_CPUS.len());
+    }
+
+    #[test]
+    fn numbers_are_as_exact_as_they_are() {
+        assert_eq!(number(Some(20.0)), "20");
+        assert_eq!(number(Some(650.634)), "650.6");
+        assert_eq!(number(None), "");
+        assert_eq!(ratio(Some(254.0), Some(20.0)), "12.70");
+        assert_eq!(ratio(Some(254.0), None), "");
+    }
+}
