@@ -278,4 +278,4 @@ fn on_all_cpus(task: &mut kernel::kmap::Task<'_>) {
 }
 
 /// How often each CPU does it.
-const TIMES: usize = 4 * PAGES;
+const TIMES: usize = 64 * PAGES;

@@ -9,7 +9,9 @@ use core::sync::atomic::{AtomicU64, AtomicUsize};
 use highmem::ops::memcpy_run;
 use highmem::pagetable::Pages;
 use highmem::paging::{Flags, PageSize};
-use highmem::{FrameRun, Kernel, PAGE_SIZE, Page, Pfn, clear_highpage, copy_highpage, kmap, kmap_atomic, kmap_local_page};
+use highmem::{
+    FrameRun, Kernel, PAGE_SIZE, Page, Pfn, clear_highpage, copy_highpage, kmap, kmap_atomic, kmap_local_page,
+};
 use kernel::frames::{self, Frame, SharedFrame, Zone};
 use kernel::kmap::{ExampleKernel, HardIrq, Paging, Task};
 use kernel::spaces::{self, Tables};
@@ -228,14 +230,17 @@ fn pages(task: &mut Task<'_>) {
     });
 }
 
-/// Frames that follow one another, and their owners.
+/// Frames of high memory that follow one another, and their owners.
 fn run() -> (FrameRun<Paging>, Vec<Frame>) {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
     let zone = if Zone::Above4G.is_reachable() { Zone::Above4G } else { Zone::High };
-    // Far from those that are handed out one by one, which come from the lower end.
-    let first = frames::highest_pfn() + 1 - RUN * (NEXT.fetch_add(1, Relaxed) + 1);
-    assert_eq!(Zone::of(first), zone, "a machine with enough memory");
-    let frames: Vec<_> = (first..first + RUN).map(|pfn| frames::alloc_at(pfn).expect("a free frame")).collect();
+    let mut first = frames::highest_pfn() + 1;
+    let frames: Vec<Frame> = loop {
+        first -= RUN;
+        assert_eq!(Zone::of(first), zone, "so many frames in a row");
+        if let Some(frames) = (first..first + RUN).map(frames::alloc_at).collect() {
+            break frames;
+        }
+    };
     let pages = const { NonZero::new(RUN).expect("more than none") };
     let first = Pfn::new(first as u64).expect("a frame within reach");
     // SAFETY: the frames have no other user while their owners are kept.
@@ -306,7 +311,7 @@ const REMAP: usize = 1;
 const HIT: usize = 2;
 
 /// How often each thread goes over its pages.
-const TIMES: usize = 4;
+const TIMES: usize = 64;
 
 static WHICH: AtomicUsize = AtomicUsize::new(0);
 static ARRIVED: AtomicUsize = AtomicUsize::new(0);

@@ -82,19 +82,19 @@ impl Figures {
     pub fn first_difference(&self, other: &Self) -> Option<String> {
         let names = self.loops.keys().chain(other.loops.keys());
         let differs = |name: &&String| self.loops.get(*name) != other.loops.get(*name);
-        let loops = names.filter(differs).map(|name| {
-            format!("{name} took {:?}, then {:?}", self.loops.get(name), other.loops.get(name))
-        });
+        let loops = names
+            .filter(differs)
+            .map(|name| format!("{name} took {:?}, then {:?}", self.loops.get(name), other.loops.get(name)));
         let names = self.counts.keys().chain(other.counts.keys());
         let differs = |name: &&String| self.counts.get(*name) != other.counts.get(*name);
-        let counts = names.filter(differs).map(|name| {
-            format!("{name} did {:?}, then {:?}", self.counts.get(name), other.counts.get(name))
-        });
+        let counts = names
+            .filter(differs)
+            .map(|name| format!("{name} did {:?}, then {:?}", self.counts.get(name), other.counts.get(name)));
         let names = self.totals.keys().chain(other.totals.keys());
         let differs = |name: &&String| self.totals.get(*name) != other.totals.get(*name);
-        let totals = names.filter(differs).map(|name| {
-            format!("{name} took {:?}, then {:?}", self.totals.get(name), other.totals.get(name))
-        });
+        let totals = names
+            .filter(differs)
+            .map(|name| format!("{name} took {:?}, then {:?}", self.totals.get(name), other.totals.get(name)));
         loops.chain(counts).chain(totals).next()
     }
 
@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn lines_of_the_module() {
-        let text = "[    5.8] highmem_bench: bench pair 1000 2000 10 1\n[    5.9] highmem_bench: steps pair 257 4 1 0 1\n";
+        let text =
+            "[    5.8] highmem_bench: bench pair 1000 2000 10 1\n[    5.9] highmem_bench: steps pair 257 4 1 0 1\n";
         let figures = Figures::parse(text).unwrap();
         assert_eq!(figures.exact("pair"), Some(100.0));
         assert_eq!(figures.counts("pair").map(|counts| counts.stores), Some(4));
@@ -151,7 +152,8 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_an_error() {
-        for bad in ["", "hello", "bench a 1 2 3", "bench a 1 2 0 1", "bench a 1 2 1 0", "bench a x 2 1 1", "total a 1"] {
+        for bad in ["", "hello", "bench a 1 2 3", "bench a 1 2 0 1", "bench a 1 2 1 0", "bench a x 2 1 1", "total a 1"]
+        {
             assert!(Figures::parse(bad).is_err(), "{bad}");
         }
         assert!(Figures::parse("total a 1 1\ntotal a 1 1").is_err());
@@ -161,7 +163,9 @@ mod tests {
     fn two_runs_are_compared_to_the_digit() {
         let one = Figures::parse(OURS).unwrap();
         assert_eq!(one.first_difference(&one), None);
-        for other in [OURS.replace("4600", "4601"), OURS.replace("4 1 0", "4 2 0"), OURS.replace("ours/pair", "ours/bare")] {
+        for other in
+            [OURS.replace("4600", "4601"), OURS.replace("4 1 0", "4 2 0"), OURS.replace("ours/pair", "ours/bare")]
+        {
             assert!(one.first_difference(&Figures::parse(&other).unwrap()).is_some(), "{other}");
         }
     }

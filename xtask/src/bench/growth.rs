@@ -53,14 +53,26 @@ impl Growth {
                 let cost = figures.timed(&format!("{name}/{}", index + 1));
                 cost.map(|cost| (index as u32 + 1, cost)).with_context(|| format!("{name} has not been measured"))
             };
-            Ok(Series { title, scale: cpus, points: self.cpus.iter().enumerate().map(point).collect::<Result<_>>()?, law })
+            Ok(Series {
+                title,
+                scale: cpus,
+                points: self.cpus.iter().enumerate().map(point).collect::<Result<_>>()?,
+                law,
+            })
         };
         let (pae, non_pae) = (&self.pae, &self.non_pae);
         let (few, many) = ([16, 32, 64, 128, 256, 512], [16, 32, 64, 128, 256, 512, 1024]);
         Ok(vec![
-            exact("slots of the task", nested, pae, "slots", &[1, 2, 3, 4, 5], Law::Linear(0.35))?,
-            exact("and then slots of code with interrupts off", nested, pae, "slots_irqs_off", &[6, 7, 8, 9, 10], Law::Linear(0.35))?,
-            exact("local maps", nested, pae, "local", &[1, 2, 3, 4, 5, 6, 7, 8], Law::Linear(0.35))?,
+            exact("slots of the task", nested, pae, "slots", &[1, 2, 3, 4, 5], Law::Linear(0.5))?,
+            exact(
+                "and then slots of code with interrupts off",
+                nested,
+                pae,
+                "slots_irqs_off",
+                &[6, 7, 8, 9, 10],
+                Law::Linear(0.5),
+            )?,
+            exact("local maps", nested, pae, "local", &[1, 2, 3, 4, 5, 6, 7, 8], Law::Linear(0.5))?,
             exact("`kmap`, still mapped, PAE", entries, pae, "pool_hit", &few, Law::Flat(0.1))?,
             exact("`kmap`, mapped anew, PAE", entries, pae, "pool_remap", &few, Law::Falling(0.02))?,
             exact("`kmap`, still mapped, without PAE", entries, non_pae, "pool_hit", &many, Law::Flat(0.1))?,

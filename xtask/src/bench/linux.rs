@@ -59,7 +59,16 @@ impl Kernel {
         run(&mut make, &folder.join("make.log"))?;
         let init = build.join("init");
         let mut gcc = Command::new("gcc");
-        gcc.args(["-m32", "-Os", "-ffreestanding", "-fno-pie", "-no-pie", "-fno-stack-protector", "-nostdlib", "-static"]);
+        gcc.args([
+            "-m32",
+            "-Os",
+            "-ffreestanding",
+            "-fno-pie",
+            "-no-pie",
+            "-fno-stack-protector",
+            "-nostdlib",
+            "-static",
+        ]);
         gcc.arg("-o").arg(&init).arg(source.join("init.c"));
         run(&mut gcc, &folder.join("gcc.log"))?;
         let initramfs = folder.join("initramfs.cpio");
@@ -137,17 +146,20 @@ impl<'a> Packages<'a> {
         say::note("apt-get update, into target/ (one minute)");
         // A repository that cannot be reached and is not needed does not matter: what is needed is looked up next.
         let updated = run(self.apt("apt-get").args(["-qq", "update"]), &self.folder.join("update.log"));
-        let depends = process::answer(self.apt("apt-cache").args(["depends", "--important", KERNEL])).unwrap_or_default();
+        let depends =
+            process::answer(self.apt("apt-cache").args(["depends", "--important", KERNEL])).unwrap_or_default();
         let Some(release) = release_of(&depends) else {
             updated?;
             bail!("apt knows no {KERNEL} for i386: this needs the package sources of Debian 12, or of a later one");
         };
         let image = format!("linux-image-{release}:i386");
-        let show = process::answer(self.apt("apt-cache").args(["show", "--no-all-versions", &image])).unwrap_or_default();
+        let show =
+            process::answer(self.apt("apt-cache").args(["show", "--no-all-versions", &image])).unwrap_or_default();
         let version = show.lines().find_map(|line| line.strip_prefix("Version: "));
         let version = version.with_context(|| format!("apt knows no version of {image}"))?.trim().to_owned();
         let headers = format!("linux-headers-{release}:i386");
-        let depends = process::answer(self.apt("apt-cache").args(["depends", "--important", &headers])).unwrap_or_default();
+        let depends =
+            process::answer(self.apt("apt-cache").args(["depends", "--important", &headers])).unwrap_or_default();
         let others = depended(&depends);
         let find = |start: &str, end: &str| {
             let name = others.iter().find(|name| name.starts_with(start) && name.ends_with(end));
@@ -202,7 +214,11 @@ fn release_of(depends: &str) -> Option<String> {
 
 /// The packages in the answer of `apt-cache depends`.
 fn depended(depends: &str) -> Vec<String> {
-    depends.lines().filter_map(|line| line.trim().strip_prefix("Depends: ")).map(|name| name.trim().to_owned()).collect()
+    depends
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Depends: "))
+        .map(|name| name.trim().to_owned())
+        .collect()
 }
 
 /// Unpacks a package, or a folder of it.

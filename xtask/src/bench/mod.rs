@@ -36,6 +36,9 @@ const PROGRAMS: [&str; 2] = ["versus", "versus_counts"];
 /// The program that shows how costs grow.
 const GROWTH: &str = "growth";
 
+/// The programs of this command, which have no limits of their own.
+pub const ALL: [&str; 3] = [PROGRAMS[0], PROGRAMS[1], GROWTH];
+
 /// The processor on which Linux and our kernel with PAE are compared.
 const CPU: &str = "max";
 

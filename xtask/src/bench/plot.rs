@@ -61,14 +61,20 @@ fn draw_bars(
         let (_, y) = chart.backend_coord(&(0.0, groups.len() as f64 - group as f64 - 0.5));
         root.draw(&Text::new(label.clone(), (16, y - 6), (FONT, 13)))?;
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::LowerRight).background_style(WHITE).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::LowerRight)
+        .background_style(WHITE)
+        .border_style(BLACK)
+        .draw()?;
     root.present()?;
     Ok(())
 }
 
 /// Lines over one scale.
 pub fn lines(file: &Path, title: &str, scale: &str, is_doubling: bool, series: &[&Series]) -> Result<()> {
-    draw_lines(file, title, scale, is_doubling, series).map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
+    draw_lines(file, title, scale, is_doubling, series)
+        .map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
 }
 
 fn draw_lines(
@@ -84,7 +90,8 @@ fn draw_lines(
     root.fill(&WHITE)?;
     let points = || series.iter().flat_map(|series| series.points.iter());
     let most = points().map(|point| point.1).fold(1.0, f64::max);
-    let (first, last) = points().fold((f64::MAX, 0.0_f64), |(first, last), point| (first.min(at(point.0)), last.max(at(point.0))));
+    let (first, last) =
+        points().fold((f64::MAX, 0.0_f64), |(first, last), point| (first.min(at(point.0)), last.max(at(point.0))));
     let mut chart = ChartBuilder::on(&root)
         .caption(title, (FONT, 18))
         .margin(12)
@@ -104,10 +111,18 @@ fn draw_lines(
         let colour = COLOURS[which % COLOURS.len()];
         let points: Vec<(f64, f64)> = series.points.iter().map(|&(x, y)| (at(x), y)).collect();
         let swatch = move |(x, y)| PathElement::new([(x, y), (x + 14, y)], colour.stroke_width(2));
-        chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?.label(series.title.replace('`', "")).legend(swatch);
+        chart
+            .draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(2)))?
+            .label(series.title.replace('`', ""))
+            .legend(swatch);
         chart.draw_series(points.iter().map(|&point| Circle::new(point, 3, colour.filled())))?;
     }
-    chart.configure_series_labels().position(SeriesLabelPosition::UpperLeft).background_style(WHITE.mix(0.8)).border_style(BLACK).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK)
+        .draw()?;
     root.present()?;
     Ok(())
 }

@@ -71,7 +71,11 @@ pub const ROWS: &[Row] = &[
 /// What all CPUs do at once: timed alone.
 pub const ON_ALL_CPUS: &[Row] = &[
     row("`kmap` on 4 CPUs at once, each its own page, still mapped", "kmap_hit_on_4_cpus", Some("kmap_hit_on_4_cpus")),
-    row("`kmap` on 4 CPUs at once, each its own 512 pages in turn", "kmap_remap_on_4_cpus", Some("kmap_remap_on_4_cpus")),
+    row(
+        "`kmap` on 4 CPUs at once, each its own 512 pages in turn",
+        "kmap_remap_on_4_cpus",
+        Some("kmap_remap_on_4_cpus"),
+    ),
 ];
 
 fn number(value: Option<f64>) -> String {
@@ -161,8 +165,15 @@ fn with_linux(counted: &Counted) -> Result<Table> {
 }
 
 fn without_linux(counted: &Counted, arch: Arch) -> Result<Table> {
-    let header =
-        ["operation", "ours", "ours, own window", "by hand", "by hand, own window", "ours / by hand", "stores + invlpg, ours"];
+    let header = [
+        "operation",
+        "ours",
+        "ours, own window",
+        "by hand",
+        "by hand, own window",
+        "ours / by hand",
+        "stores + invlpg, ours",
+    ];
     let (shared, own) = (counted.of(arch, Window::Shared)?, counted.of(arch, Window::Cpu)?);
     let name = if arch == Arch::NonPae { "Instructions, 32 bits without PAE" } else { "Instructions, 64 bits" };
     let mut table = Table::new(name, &header);

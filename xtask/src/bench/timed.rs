@@ -56,7 +56,7 @@ impl Times {
                 let machine = machine(cpus);
                 say::heading(&format!("Boot {number} of {boots}, of both, on {machine}"));
                 times.ours.push(boot(elf, &machine)?);
-                let parameters = if cpus == 1 { "rounds=5000 best=5" } else { "rounds=4 threads=1" };
+                let parameters = if cpus == 1 { "rounds=5000 best=5" } else { "rounds=64 threads=1" };
                 let (figures, said) = kernel.measure(&machine, parameters)?;
                 ensure!(said.contains(SMALL_PAGES), "Linux maps lowmem by large pages, and must not here");
                 times.linux.push(figures);
@@ -69,7 +69,8 @@ impl Times {
     pub fn table(&self) -> Result<Table> {
         let (unit, factor) = nanoseconds_per_tick().map_or(("ticks", 1.0), |factor| ("ns", factor));
         let all = |name: String, of: &[Figures]| {
-            Spread::of(of.iter().filter_map(|figures| figures.timed(&name)).collect()).map(|spread| spread.times(factor))
+            Spread::of(of.iter().filter_map(|figures| figures.timed(&name)).collect())
+                .map(|spread| spread.times(factor))
         };
         let title = format!("Time, 32-bit PAE: {unit} in TCG, least / median / most of {} boots", self.ours.len() / 2);
         let header = ["operation", "ours", "Linux", "by hand", "Linux / ours, of the medians"];

@@ -72,7 +72,9 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
 pub fn for_linux() -> Result<()> {
     for (program, package) in [("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("tar", "tar")] {
         if process::answer(Command::new(program).arg("--version")).is_none() {
-            bail!("there is no `{program}` (package {package}): Linux is compared with on Debian, and on what derives from it");
+            bail!(
+                "there is no `{program}` (package {package}): Linux is compared with on Debian, and on what derives from it"
+            );
         }
     }
     let tools = [("gcc", &GCC), ("make", &MAKE)];
