@@ -106,12 +106,13 @@ impl Figures {
         Some((difference(loops) / loops.rounds as f64 - empty) / loops.units as f64)
     }
 
-    /// What one operation costs by the longer loop alone: where times are not exact, a difference of two is even less so.
+    /// What one operation costs by the shorter loop alone: where times are not exact, a difference of two is even less so, and the host takes the
+    /// longer one's processor away more often.
     pub fn timed(&self, name: &str) -> Option<f64> {
         if let Some((time, units)) = self.totals.get(name) {
             return Some(*time as f64 / *units as f64);
         }
-        let of_one = |loops: &Loops| loops.long as f64 / (2 * loops.rounds) as f64;
+        let of_one = |loops: &Loops| loops.short as f64 / loops.rounds as f64;
         let empty = self.loops.get("empty").map_or(0.0, of_one);
         let loops = self.loops.get(name)?;
         Some((of_one(loops) - empty) / loops.units as f64)

@@ -102,7 +102,7 @@ impl Host {
 }
 
 /// `docs/performance.md`, and what it shows.
-pub fn write(docs: &Path, host: &Host, counted: &Counted, times: &Table, series: &[Series]) -> Result<()> {
+pub fn write(docs: &Path, host: &Host, counted: &Counted, times: Option<&Table>, series: &[Series]) -> Result<()> {
     let plots = [
         ("performance-linux.svg", "What an operation costs, on 32-bit PAE"),
         ("performance-nested.svg", "Maps at a time"),
@@ -125,7 +125,10 @@ pub fn write(docs: &Path, host: &Host, counted: &Counted, times: &Table, series:
             text += &format!("{of_linux}\n{UNLIKE}\n");
         }
     }
-    text += &format!("## {}\n\n{}\n{TIME}\n## How costs grow\n\n{GROWTH}\n", times.title, times.markdown());
+    if let Some(times) = times {
+        text += &format!("## {}\n\n{}\n{TIME}\n", times.title, times.markdown());
+    }
+    text += &format!("## How costs grow\n\n{GROWTH}\n");
     for (table, plot) in growth::tables(series).iter().zip([nested, pool, cpus]) {
         text += &format!("{}\n{plot}\n", table.markdown());
     }
@@ -168,13 +171,13 @@ const UNLIKE: &str = "\
 - Linux is booted with `mitigations=off`: what it does against faults of real processors is not counted. Its functions begin with a `nop` for tracing,
   as Debian has it.
 - Linux's `kmap_atomic` disables page faults, too, and finds its slot on a stack of each task, whose entries a context switch saves; its
-  `kmap_local_page` disables migration. Here, types have what Linux finds out; what a context switch has to do here, `docs/hot-path.md` has.
-- Linux calls functions; here, all is compiled into the caller, which costs size: about 80 bytes for a pair.
+  `kmap_local_page` disables migration. Here, types have what Linux finds out.
+- Linux calls functions; here, all is compiled into the caller, at each place anew.
 - Linux's `copy_highpage` and `clear_highpage` are measured per page as Linux has them; 1 MiB is 256 of them, which can be preempted in between.
   `memcpy_run` is one call, under which preemption is off.
 - The entry of a user address: Linux has only the lowest page tables in high memory, and its upper ones in lowmem, and it looks at no reserved bit.
-  Here all tables are in high memory: so there are three maps (two without PAE, four with 64 bits) in place of one, and each entry on the
-  way is checked.
+  Here all tables are in high memory, so there are three maps in place of one (two, where each CPU has its own window), and each entry on the way is
+  checked.
 - `kmap`, a page that is still mapped: no user is left, but the entry is there, and is found again, on both sides.
 - All pages are above 4 GiB where there are such, so that both halves of an entry have something to say.
 ";
