@@ -11,7 +11,6 @@ use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
 use highmem::local::{InTask, Locals, SaveArea};
-use highmem::machine::X86;
 use highmem::pagetable::Cpus;
 use highmem::tlb::Translations;
 use highmem::{
@@ -72,7 +71,7 @@ unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
     type KmTypes = linux::Set;
     type Cpus = U4;
-    type Machine = X86;
+    type Machine = Machine;
     type Fixmap = window::Tables;
 
     const FIXMAP_BASE: usize = arch::WINDOW_BASE;
@@ -176,6 +175,12 @@ unsafe impl LocalKernel for ExampleKernel {
         cpu::local_maps()
     }
 }
+
+/// The processor.
+#[cfg(not(feature = "counted"))]
+type Machine = highmem::machine::X86;
+#[cfg(feature = "counted")]
+type Machine = crate::counted::Counting;
 
 /// How many entries the pool has: a page table's worth, or a few that are soon used up.
 #[cfg(feature = "small-pool")]

@@ -29,6 +29,8 @@ extern crate alloc;
 pub mod arch;
 pub mod boot;
 pub mod console;
+#[cfg(feature = "counted")]
+pub mod counted;
 pub mod cpu;
 pub mod disk;
 pub mod exit;

@@ -5,6 +5,7 @@
 
 mod arch;
 mod bare;
+mod bench;
 mod demo;
 mod disk;
 mod museum;
@@ -37,6 +38,7 @@ Examples:
   cargo xtask qemu --list                   the bare-metal programs
   cargo xtask qemu hello_highmem --mem 8G   boot one of them
   cargo xtask demo --arch x86_64            the same on 64 bits
+  cargo xtask bench --exact                 what it costs, beside Linux, in instructions
   cargo xtask museum                        the pages about real bugs, anew";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
@@ -56,6 +58,8 @@ enum Command {
     Demo(DemoArgs),
     /// Run the checks: all of them, or those named
     Test(TestArgs),
+    /// Measure this crate, Linux and code by hand on the same machine, and write docs/performance.md
+    Bench(BenchArgs),
     /// Boot one example, test or bench of package `kernel`
     Qemu(QemuArgs),
     /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
@@ -89,6 +93,16 @@ struct TestArgs {
     /// List the steps and leave
     #[arg(long)]
     list: bool,
+}
+
+#[derive(Args)]
+struct BenchArgs {
+    /// Only what is counted, and not what is timed: print it, and write nothing
+    #[arg(long, conflicts_with = "boots")]
+    exact: bool,
+    /// How often each kernel is booted for the times: 5 or more
+    #[arg(long, default_value = "5", value_name = "BOOTS", value_parser = clap::value_parser!(u8).range(5..=100))]
+    boots: u8,
 }
 
 #[derive(Args)]
@@ -141,6 +155,7 @@ fn main() -> ExitCode {
             let which = if args.every_catcher { Which::All } else { Which::First };
             test::run(&args.only, cli.toolchain, which, args.verbose)
         }
+        Command::Bench(args) => bench::run((!args.exact).then_some(args.boots.into()), cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
         Command::Museum(args) => museum::run(args.check),

@@ -176,12 +176,32 @@ pub struct Run {
     pub elapsed: Duration,
 }
 
+/// What Linux is booted with, beside its kernel.
+pub struct Linux<'a> {
+    /// The archive with its first files.
+    pub initramfs: &'a Path,
+    /// Its command line.
+    pub command_line: &'a str,
+}
+
+/// Boots Linux, from the kernel `image`; something in it writes the verdict, as our programs do.
+pub fn run_linux(image: &Path, linux: &Linux<'_>, machine: &Machine, on_line: impl FnMut(&str)) -> Result<Run> {
+    let mut qemu = command(image, machine);
+    qemu.arg("-initrd").arg(linux.initramfs).args(["-append", linux.command_line]);
+    // The same time of day in each run.
+    qemu.args(["-rtc", "base=2000-01-01,clock=vm"]);
+    finish(qemu, image, machine, on_line)
+}
+
 /// Boots `elf`, and hands over each line of the guest's output as it comes. A disk is new and empty each time: a sparse file beside `elf`.
-pub fn run(elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Result<Run> {
+pub fn run(elf: &Path, machine: &Machine, on_line: impl FnMut(&str)) -> Result<Run> {
+    finish(command(elf, machine), elf, machine, on_line)
+}
+
+fn finish(mut qemu: Command, elf: &Path, machine: &Machine, mut on_line: impl FnMut(&str)) -> Result<Run> {
     let start = Instant::now();
     let mut output = String::new();
     let mut complaints = String::new();
-    let mut qemu = command(elf, machine);
     let image = elf.with_extension("img");
     if let Some(disk) = &machine.disk {
         disk.create(&image).with_context(|| format!("cannot create {}", image.display()))?;

@@ -12,7 +12,7 @@ use crate::process;
 use crate::qemu::QEMU;
 use crate::say;
 use crate::workspace::Workspace;
-use packages::{BINUTILS, Package, QEMU_X86};
+use packages::{BINUTILS, GCC, MAKE, Package, QEMU_X86};
 pub use toolchain::{Choice, Toolchain, active_rustc, parse_rustc_version};
 
 /// The oldest QEMU with everything that the programs rely on.
@@ -66,6 +66,28 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
         say::note(&format!("emulator   QEMU {major}.{minor}"));
     }
     Ok(toolchain)
+}
+
+/// Makes sure that a module of Linux can be built. Its kernel and headers are fetched elsewhere, as packages that are not installed.
+pub fn for_linux() -> Result<()> {
+    for (program, package) in [("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("tar", "tar")] {
+        if process::answer(Command::new(program).arg("--version")).is_none() {
+            bail!(
+                "there is no `{program}` (package {package}): Linux is compared with on Debian, and on what derives from it"
+            );
+        }
+    }
+    let tools = [("gcc", &GCC), ("make", &MAKE)];
+    let is_missing = |program: &str| process::answer(Command::new(program).arg("--version")).is_none();
+    let missing: Vec<&Package> =
+        tools.into_iter().filter(|(program, _)| is_missing(program)).map(|(_, package)| package).collect();
+    if missing.is_empty() { Ok(()) } else { packages::install(&missing) }
+}
+
+/// The emulator's version, as it says it.
+pub fn qemu_says() -> Option<String> {
+    let text = process::answer(Command::new(QEMU).arg("--version"))?;
+    text.lines().next()?.strip_prefix("QEMU emulator version ").map(str::to_owned)
 }
 
 /// Makes sure that the host toolchain has `component`, which `cargo COMMAND` runs.

@@ -26,6 +26,10 @@ pub const QEMU_X86: Package =
     Package { name: "qemu-system-x86", purpose: "the PC that the programs run on, 7.0 or later" };
 /// The linker.
 pub const BINUTILS: Package = Package { name: "binutils", purpose: "`ld`, which links 32-bit and 64-bit x86 ELF" };
+/// Compiles the module that measures Linux, for 32 bits: no library for them is needed.
+pub const GCC: Package = Package { name: "gcc", purpose: "a C compiler, for the module that measures Linux" };
+/// Drives it.
+pub const MAKE: Package = Package { name: "make", purpose: "what the build of that module is written for" };
 
 /// Installs `packages` with apt-get, or says how the user can.
 pub fn install(packages: &[&Package]) -> Result<()> {

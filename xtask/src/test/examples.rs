@@ -31,8 +31,13 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ("no memory above 4 GiB", &[example, "--mem", "512M", "--timeout", "60"], "the program reported failure"),
         ("a time limit that is too short", &[example, "--timeout", "0.01"], "hang: no verdict within 0.01 s"),
     ];
-    for (what, arguments, message) in mistakes {
-        match refusal(bare, arguments, message)? {
+    let of_bench: [(&str, &[&str], &str); 2] = [
+        ("too few boots", &["--boots", "3"], "3 is not in 5..=100"),
+        ("boots for what is not timed", &["--exact", "--boots", "6"], "cannot be used with"),
+    ];
+    let mistakes = mistakes.into_iter().map(|mistake| ("qemu", mistake));
+    for (command, (what, arguments, message)) in mistakes.chain(of_bench.map(|mistake| ("bench", mistake))) {
+        match refusal(bare, command, arguments, message)? {
             Ok(line) => ledger.pass(&format!("{what}: {line}")),
             Err(why) => ledger.fail(&format!("{what}: {why}")),
         }
@@ -40,10 +45,10 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
     Ok(())
 }
 
-/// Calls this program's `qemu`; it must fail soon, with `message` in a line that begins with `error:`.
-fn refusal(bare: &Bare, arguments: &[&str], message: &str) -> Result<Result<String, String>> {
+/// Gives this program one of its commands; it must fail soon, with `message` in a line that begins with `error:`.
+fn refusal(bare: &Bare, name: &str, arguments: &[&str], message: &str) -> Result<Result<String, String>> {
     let mut command = Command::new(std::env::current_exe().context("this program has no name")?);
-    command.arg("qemu").args(arguments).current_dir(&bare.workspace.root).stderr(Stdio::piped());
+    command.arg(name).args(arguments).current_dir(&bare.workspace.root).stderr(Stdio::piped());
     if let Some(choice) = bare.choice.to_possible_value() {
         command.args(["--toolchain", choice.get_name()]);
     }

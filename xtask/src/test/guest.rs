@@ -11,6 +11,7 @@ use super::reach;
 use super::{Bare, Ledger};
 use crate::arch::{Arch, Window};
 use crate::bare::{Build, Profile};
+use crate::bench;
 use crate::qemu::{self, Machine, Memory, Outcome};
 use crate::say;
 use crate::workspace::{Kind, Program};
@@ -258,7 +259,8 @@ pub fn cost(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
 }
 
 fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], build: Build) -> Result<()> {
-    let programs: Vec<&Program> = programs.iter().copied().filter(|program| program.is_for(build.arch)).collect();
+    let is_wanted = |program: &&Program| program.is_for(build.arch) && !bench::ALL.contains(&program.name.as_str());
+    let programs: Vec<&Program> = programs.iter().copied().filter(is_wanted).collect();
     let built = bare.builder().build(&programs, build)?;
     let machine = Machine { icount: true, limit: Duration::from_secs(300), ..Machine::of(build.arch) };
     for program in programs {
