@@ -379,7 +379,7 @@ mod by_hand {
     }
 
     /// Present, writable, accessed, dirty, and global.
-    const BITS: Raw = 0x63 | (ExampleKernel::TRANSLATIONS as usize == Translations::Global as usize) as Raw * 0x100;
+    const BITS: Raw = 0x63 | ((ExampleKernel::TRANSLATIONS as usize == Translations::Global as usize) as Raw * 0x100);
 
     /// Execution is forbidden.
     const NX: Raw = if paging::NX_EXISTS { 1 << (Raw::BITS - 1) } else { 0 };
