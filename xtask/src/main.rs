@@ -11,6 +11,7 @@ mod disk;
 mod museum;
 mod process;
 mod qemu;
+mod readme;
 mod sabotage;
 mod say;
 mod setup;

@@ -92,12 +92,12 @@ pub fn run(boots: Option<usize>, choice: Choice) -> Result<bool> {
     }
     if let Some(boots) = boots {
         let elf = &elfs[&(Arch::Pae, Window::Shared)][PROGRAMS[0]];
-        let (docs, host) = (workspace.root.join("docs"), Host::look(&toolchain, &kernel));
+        let (root, host) = (&workspace.root, Host::look(&toolchain, &kernel));
         // The times take long: what is known by then is not lost if they fail.
-        report::write(&docs, &host, &counted, None, &series)?;
+        report::write(root, &host, &counted, None, &series)?;
         let times = Times::take(&kernel, elf, boots)?.table()?;
         times.print();
-        report::write(&docs, &host, &counted, Some(&times), &series)?;
+        report::write(root, &host, &counted, Some(&times), &series)?;
     }
     Ok(true)
 }

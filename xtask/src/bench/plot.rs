@@ -38,9 +38,16 @@ fn draw_bars(
         .caption(title, (FONT, 18))
         .margin(12)
         .set_label_area_size(LabelAreaPosition::Left, 300)
-        .set_label_area_size(LabelAreaPosition::Bottom, 28)
+        .set_label_area_size(LabelAreaPosition::Bottom, 40)
         .build_cartesian_2d(0.0..most * 1.1, 0.0..groups.len() as f64)?;
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().x_desc("instructions").draw()?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .light_line_style(TRANSPARENT)
+        .x_label_formatter(&whole)
+        .x_desc("instructions")
+        .draw()?;
     let width = 0.8 / names.len() as f64;
     let place = |group: usize, which: usize| groups.len() as f64 - group as f64 - 0.1 - which as f64 * width;
     for (which, name) in names.iter().enumerate() {
@@ -71,7 +78,12 @@ fn draw_bars(
     Ok(())
 }
 
-/// Lines over one scale.
+/// A number of instructions on an axis.
+fn whole(value: &f64) -> String {
+    format!("{value:.0}")
+}
+
+/// Lines over one scale. Above them there is room for their names.
 pub fn lines(file: &Path, title: &str, scale: &str, is_doubling: bool, series: &[&Series]) -> Result<()> {
     draw_lines(file, title, scale, is_doubling, series)
         .map_err(|error| anyhow!("cannot draw {}: {error}", file.display()))
@@ -97,12 +109,13 @@ fn draw_lines(
         .margin(12)
         .set_label_area_size(LabelAreaPosition::Left, 50)
         .set_label_area_size(LabelAreaPosition::Bottom, 40)
-        .build_cartesian_2d(first..last, 0.0..most * 1.15)?;
+        .build_cartesian_2d(first..last, 0.0..most * (1.1 + 0.06 * series.len() as f64))?;
     let name = |x: &f64| format!("{:.0}", if is_doubling { x.exp2() } else { *x });
     chart
         .configure_mesh()
         .x_labels((last - first).round() as usize + 1)
         .x_label_formatter(&name)
+        .y_label_formatter(&whole)
         .x_desc(scale)
         .y_desc("instructions")
         .light_line_style(TRANSPARENT)

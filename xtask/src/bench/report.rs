@@ -11,6 +11,7 @@ use super::growth::{self, Series};
 use super::linux::Kernel;
 use super::{plot, rows};
 use crate::arch::{Arch, Window};
+use crate::readme;
 use crate::say;
 use crate::setup::{self, Toolchain};
 
@@ -101,8 +102,9 @@ impl Host {
     }
 }
 
-/// `docs/performance.md`, and what it shows.
-pub fn write(docs: &Path, host: &Host, counted: &Counted, times: Option<&Table>, series: &[Series]) -> Result<()> {
+/// `docs/performance.md`, what it shows, and the table in README.md.
+pub fn write(root: &Path, host: &Host, counted: &Counted, times: Option<&Table>, series: &[Series]) -> Result<()> {
+    let docs = root.join("docs");
     let plots = [
         ("performance-linux.svg", "What an operation costs, on 32-bit PAE"),
         ("performance-nested.svg", "Maps at a time"),
@@ -132,9 +134,13 @@ pub fn write(docs: &Path, host: &Host, counted: &Counted, times: Option<&Table>,
     for (table, plot) in growth::tables(series).iter().zip([nested, pool, cpus]) {
         text += &format!("{}\n{plot}\n", table.markdown());
     }
-    let file = docs.join("performance.md");
-    fs::write(&file, text.trim_end().to_owned() + "\n").with_context(|| format!("cannot write {}", file.display()))?;
-    say::note(&format!("written    {}", file.display()));
+    let readme = root.join("README.md");
+    let old = fs::read_to_string(&readme).context("cannot read README.md")?;
+    let new = readme::with_part(&old, "performance", &rows::for_readme(counted)?.markdown())?;
+    for (file, text) in [(docs.join("performance.md"), text.trim_end().to_owned() + "\n"), (readme, new)] {
+        fs::write(&file, text).with_context(|| format!("cannot write {}", file.display()))?;
+        say::note(&format!("written    {}", file.display()));
+    }
     Ok(())
 }
 

@@ -18,12 +18,14 @@ pub struct Row {
     pub local: Option<&'static str>,
     /// Behind `hand/`.
     pub hand: Option<&'static str>,
+    /// Whether the README has it.
+    pub in_readme: bool,
     /// How many words of a page are moved at least, of 32 bits: each counts as an instruction.
     pub pages: u32,
 }
 
 const fn row(title: &'static str, ours: &'static str, linux: Option<&'static str>) -> Row {
-    Row { title, ours, linux, local: None, hand: None, pages: 0 }
+    Row { title, ours, linux, local: None, hand: None, in_readme: false, pages: 0 }
 }
 
 impl Row {
@@ -35,6 +37,10 @@ impl Row {
         Self { hand: Some(self.ours), ..self }
     }
 
+    const fn in_readme(self) -> Self {
+        Self { in_readme: true, ..self }
+    }
+
     const fn pages(self, pages: u32) -> Self {
         Self { pages, ..self }
     }
@@ -43,28 +49,28 @@ impl Row {
 /// All of them. To add one, measure it under the same name in `benches/versus/operations.rs`, and, if Linux has it, in
 /// `benches/linux/highmem_bench.c`.
 pub const ROWS: &[Row] = &[
-    row("pair", "pair", Some("pair")).local("local_pair").hand(),
+    row("pair", "pair", Some("pair")).local("local_pair").hand().in_readme(),
     row("pair and one read", "pair_and_read", Some("pair_and_read")).local("local_pair_and_read").hand(),
-    row("two nested slots", "two_nested", Some("two_nested")).local("local_two_nested").hand(),
+    row("two nested slots", "two_nested", Some("two_nested")).local("local_two_nested").hand().in_readme(),
     row("pair and one read, in an interrupt handler", "pair_in_interrupt", Some("pair_in_interrupt")).hand(),
-    row("pair on a lowmem page", "pair_lowmem", Some("pair_lowmem")).local("local_pair_lowmem").hand(),
+    row("pair on a lowmem page", "pair_lowmem", Some("pair_lowmem")).local("local_pair_lowmem").hand().in_readme(),
     row("the same page again, and one read", "same_page_again", Some("same_page_again")).hand(),
     row("pair, preemption off already", "pair_within", None).hand(),
     row("pair and one read, preemption off already", "pair_and_read_within", None).hand(),
     row("two nested slots, preemption off already", "two_nested_within", None).hand(),
     row("pair on a lowmem page, preemption off already", "pair_lowmem_within", None).hand(),
     row("the same page again, preemption off already", "same_page_again_within", None).hand(),
-    row("`clear_highpage`", "clear_highpage", Some("clear_highpage")).hand().pages(1),
-    row("`copy_highpage`", "copy_highpage", Some("copy_highpage")).hand().pages(1),
+    row("`clear_highpage`", "clear_highpage", Some("clear_highpage")).hand().pages(1).in_readme(),
+    row("`copy_highpage`", "copy_highpage", Some("copy_highpage")).hand().pages(1).in_readme(),
     row("1 MiB, page by page", "copy_run", Some("copy_run")).hand().pages(256),
     row("1 MiB, as two runs (`memcpy_run`)", "memcpy_run", None).pages(256),
-    row("the entry of a user address", "walk", Some("walk")),
+    row("the entry of a user address", "walk", Some("walk")).in_readme(),
     row("local map: pair", "local_pair", None).local("local_pair"),
     row("local map: pair and one read", "local_pair_and_read", None).local("local_pair_and_read"),
     row("local map: two, one under the other", "local_two_nested", None).local("local_two_nested"),
     row("local map: pair on a lowmem page", "local_pair_lowmem", None).local("local_pair_lowmem"),
-    row("`kmap`, a page that is still mapped", "kmap_hit", Some("kmap_hit")),
-    row("`kmap`, 2048 pages in turn: each is mapped anew", "kmap_remap", Some("kmap_remap")),
+    row("`kmap`, a page that is still mapped", "kmap_hit", Some("kmap_hit")).in_readme(),
+    row("`kmap`, 2048 pages in turn: each is mapped anew", "kmap_remap", Some("kmap_remap")).in_readme(),
     row("`kmap`, a lowmem page", "kmap_lowmem", Some("kmap_lowmem")),
 ];
 
@@ -159,6 +165,36 @@ fn with_linux(counted: &Counted) -> Result<Table> {
             ours_counts,
             linux_counts,
             hand_counts,
+        ]);
+    }
+    Ok(table)
+}
+
+/// What the README shows of it.
+pub fn for_readme(counted: &Counted) -> Result<Table> {
+    let header = [
+        "operation",
+        "ours",
+        "ours, own window",
+        "Linux",
+        "by hand",
+        "by hand, own window",
+        "Linux / ours",
+        "ours / by hand",
+    ];
+    let (shared, own) = (counted.of(Arch::Pae, Window::Shared)?, counted.of(Arch::Pae, Window::Cpu)?);
+    let mut table = Table::new("In the README", &header);
+    for row in ROWS.iter().filter(|row| row.in_readme) {
+        let (cost, linux) = (ours(row, shared)?, row.linux.and_then(|name| counted.linux.exact(name)));
+        table.push(vec![
+            row.title.to_owned(),
+            number(cost),
+            number(ours(row, own)?),
+            number(linux),
+            number(hand(row, shared)),
+            number(hand(row, own)),
+            ratio(linux, cost),
+            ratio(cost, hand(row, shared)),
         ]);
     }
     Ok(table)

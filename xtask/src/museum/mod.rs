@@ -17,9 +17,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::sabotage;
 use crate::say;
 use crate::workspace::Workspace;
+use crate::{readme, sabotage};
 use hall::Class;
 
 /// Where the exhibits are.
@@ -30,9 +30,6 @@ const COMMAND: &str = "cargo xtask museum";
 
 /// Where the pages for one class each are.
 const ROOMS: &str = "docs/museum";
-
-/// Between these, the README has the counts.
-const MARKS: (&str, &str) = ("<!-- museum -->\n", "<!-- museum ends -->\n");
 
 /// Writes the pages, or looks whether they are up to date. `true`: they are.
 pub fn run(check: bool) -> Result<bool> {
@@ -93,7 +90,7 @@ fn pages(root: &Path, classes: &[Class]) -> Result<BTreeMap<PathBuf, String>> {
         pages.insert(room(class), markdown::room(class));
     }
     let readme = fs::read_to_string(root.join("README.md")).context("cannot read README.md")?;
-    pages.insert("README.md".into(), with_counts(&readme, &score::sentence(classes))?);
+    pages.insert("README.md".into(), readme::with_part(&readme, "museum", &score::sentence(classes))?);
     Ok(pages)
 }
 
@@ -110,16 +107,6 @@ fn rooms(root: &Path) -> Result<BTreeSet<PathBuf>> {
         Err(error) => return Err(error).context(format!("cannot list {ROOMS}")),
     };
     rooms.map(|room| Ok(Path::new(ROOMS).join(room?.file_name()))).collect()
-}
-
-/// The README with what the museum counts between its two marks.
-fn with_counts(readme: &str, sentence: &str) -> Result<String> {
-    let (begin, end) = MARKS;
-    let parts = readme.split_once(begin).and_then(|(before, rest)| Some((before, rest.split_once(end)?.1)));
-    let (before, behind) = parts.with_context(|| {
-        format!("README.md has no place for the counts: a line `{}`, and a line `{}`", begin.trim(), end.trim())
-    })?;
-    Ok(format!("{before}{begin}{sentence}\n{end}{behind}"))
 }
 
 #[cfg(test)]
@@ -142,16 +129,5 @@ mod tests {
         fs::write(root.path().join("docs/museum/a.md"), "text").unwrap();
         fs::write(root.path().join("docs/museum/w.md"), "text").unwrap();
         assert_eq!(result(), Err("docs/museum/w.md is about no class: run `cargo xtask museum`".to_owned()));
-    }
-
-    #[test]
-    fn the_readme_gets_the_counts_between_its_marks() {
-        let readme = "one\n<!-- museum -->\nold\n<!-- museum ends -->\ntwo\n";
-        let new = with_counts(readme, "new").unwrap();
-        assert_eq!(new, "one\n<!-- museum -->\nnew\n<!-- museum ends -->\ntwo\n");
-        assert_eq!(with_counts(&new, "new").unwrap(), new);
-        for bad in ["", "<!-- museum -->\n", "<!-- museum ends -->\n<!-- museum -->\n"] {
-            assert!(with_counts(bad, "new").unwrap_err().to_string().starts_with("README.md has no place"), "{bad}");
-        }
     }
 }
