@@ -27,7 +27,7 @@ use clap::{Args, Parser, Subcommand};
 
 use arch::{Arch, Window};
 use bare::{Build, Builder, Profile};
-use sabotage::Which;
+use sabotage::{Bugs, Which};
 use setup::{Choice, Need};
 use workspace::Workspace;
 
@@ -88,6 +88,9 @@ struct TestArgs {
     /// Have each bug on purpose be caught by each test that is there for it, not by the first alone
     #[arg(long)]
     every_catcher: bool,
+    /// Only these bugs on purpose, by their names in kernel/tests/sabotage.toml, separated by commas; and no other step
+    #[arg(long, value_delimiter = ',', value_name = "NAME", conflicts_with = "only")]
+    bug: Vec<String>,
     /// Show all that the programs print, and not of those alone in which something fails
     #[arg(long, short)]
     verbose: bool,
@@ -153,8 +156,9 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(Build::release(args.arch, args.window), args.smp.into(), cli.toolchain),
         Command::Test(args) if args.list => test::list(),
         Command::Test(args) => {
+            let only = if args.bug.is_empty() { args.only } else { vec![test::Step::Sabotage] };
             let which = if args.every_catcher { Which::All } else { Which::First };
-            test::run(&args.only, cli.toolchain, which, args.verbose)
+            test::run(&only, cli.toolchain, &Bugs { names: args.bug, which }, args.verbose)
         }
         Command::Bench(args) => bench::run((!args.exact).then_some(args.boots.into()), cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),

@@ -5,7 +5,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde::Deserialize;
 
 use crate::arch::{Arch, Window};
@@ -30,6 +30,39 @@ pub enum Which {
     First,
     /// Each.
     All,
+}
+
+/// The bugs that are wanted, and by whom they are to be caught.
+#[derive(Debug)]
+pub struct Bugs {
+    /// Those of these names; all if there are none.
+    pub names: Vec<String>,
+    /// By which tests.
+    pub which: Which,
+}
+
+impl Bugs {
+    /// # Errors
+    ///
+    /// If there is none of such a name.
+    pub fn check(&self, root: &Path) -> Result<()> {
+        if self.names.is_empty() { Ok(()) } else { self.of(read(root)?).map(drop) }
+    }
+
+    /// Those of this list that are wanted.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check).
+    pub fn of(&self, list: Vec<Sabotage>) -> Result<Vec<Sabotage>> {
+        if self.names.is_empty() {
+            return Ok(list);
+        }
+        if let Some(name) = self.names.iter().find(|name| !list.iter().any(|entry| entry.name == **name)) {
+            bail!("no bug is called `{name}`: see {LIST}");
+        }
+        Ok(list.into_iter().filter(|entry| self.names.contains(&entry.name)).collect())
+    }
 }
 
 /// One deliberate bug.

@@ -24,7 +24,7 @@ use crate::test::lines::{Verdict, test_line};
 use crate::test::{Bare, Ledger, ORDERS, UNOPTIMISED};
 use crate::tree::Tree;
 use crate::workspace::{LIBRARY, Workspace};
-pub use list::Which;
+pub use list::{Bugs, Which};
 use list::{Sabotage, Suite};
 
 /// The names of the bugs on purpose of the workspace at `root`.
@@ -76,8 +76,9 @@ impl Results {
 
 /// Introduces each bug in turn: those that a test on the host has to notice beside those for a test on the bare machine. The two do not
 /// wait for each other; each has its own copy of the workspace. By the first test that its entry names, or by each of them.
-pub fn run(bare: &Bare, ledger: &mut Ledger, which: Which) -> Result<()> {
-    let list = list::read(&bare.workspace.root)?;
+/// Of those that are wanted.
+pub fn run(bare: &Bare, ledger: &mut Ledger, bugs: &Bugs) -> Result<()> {
+    let (list, which) = (bugs.of(list::read(&bare.workspace.root)?)?, bugs.which);
     let ledger = Mutex::new(ledger);
     say::note("control: the same tests without a bug");
     thread::scope(|scope| {

@@ -35,8 +35,13 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ("too few boots", &["--boots", "3"], "3 is not in 5..=100"),
         ("boots for what is not timed", &["--exact", "--boots", "6"], "cannot be used with"),
     ];
+    let of_test: [(&str, &[&str], &str); 2] = [
+        ("a bug on purpose that is none", &["--bug", "no-such-bug"], "no bug is called `no-such-bug`"),
+        ("a bug on purpose in another step", &["--bug", "no-such-bug", "--only", "fmt"], "cannot be used with"),
+    ];
     let mistakes = mistakes.into_iter().map(|mistake| ("qemu", mistake));
-    for (command, (what, arguments, message)) in mistakes.chain(of_bench.map(|mistake| ("bench", mistake))) {
+    let mistakes = mistakes.chain(of_bench.map(|mistake| ("bench", mistake)));
+    for (command, (what, arguments, message)) in mistakes.chain(of_test.map(|mistake| ("test", mistake))) {
         match refusal(bare, command, arguments, message)? {
             Ok(line) => ledger.pass(&format!("{what}: {line}")),
             Err(why) => ledger.fail(&format!("{what}: {why}")),

@@ -13,7 +13,7 @@ use clap::ValueEnum;
 
 use crate::bare::Builder;
 use crate::museum;
-use crate::sabotage::{self, Which};
+use crate::sabotage::{self, Bugs};
 use crate::say;
 use crate::setup::{self, Choice, Need, Toolchain};
 use crate::workspace::{Programs, Workspace};
@@ -90,10 +90,10 @@ pub fn list() -> Result<bool> {
     Ok(true)
 }
 
-/// Runs the steps in `only`, or all, and has each bug on purpose be caught by those tests. `verbose`: with all that the programs print.
-/// `true`: nothing failed.
-pub fn run(only: &[Step], choice: Choice, which: Which, verbose: bool) -> Result<bool> {
+/// Runs the steps in `only`, or all, with these bugs on purpose. `verbose`: with all that the programs print. `true`: nothing failed.
+pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<bool> {
     let workspace = Workspace::open()?;
+    bugs.check(&workspace.root)?;
     let programs = workspace.programs()?;
     let chosen: Vec<Step> =
         Step::value_variants().iter().copied().filter(|step| only.is_empty() || only.contains(step)).collect();
@@ -115,7 +115,7 @@ pub fn run(only: &[Step], choice: Choice, which: Which, verbose: bool) -> Result
             (Step::Qemu, Some(bare)) => guest::tests(bare, &mut ledger),
             (Step::Examples, Some(bare)) => examples::run(bare, &mut ledger),
             (Step::Cost, Some(bare)) => guest::cost(bare, &mut ledger),
-            (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, which),
+            (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, bugs),
             (_, None) => unreachable!("a step with a need has had its set-up"),
         };
         if let Err(error) = result {
