@@ -185,6 +185,9 @@ const UNLIKE: &str = "\
   Here all tables are in high memory, so there are three maps in place of one (two, where each CPU has its own window), and each entry on the way is
   checked.
 - `kmap`, a page that is still mapped: no user is left, but the entry is there, and is found again, on both sides.
+- NX: both kernels here find out at boot whether there is such a bit. `Kernel::no_execute` says it as a `bool`, which is made into the bit at each map; by
+  hand the bit lies ready, for two instructions less. A kernel that is built for its processors pays for neither: see [the hot path](hot-path.md), where
+  ours and what is written by hand are compared with the same things known, and may differ by one instruction.
 - All pages are above 4 GiB where there are such, so that both halves of an entry have something to say.
 ";
 

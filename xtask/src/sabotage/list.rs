@@ -94,11 +94,15 @@ fn one() -> usize {
     1
 }
 
+fn yes() -> bool {
+    true
+}
+
 /// One test that must fail, or several.
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } (or a list of names), { unit = \"PATH\" }, \
+    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } (or a list of names), { unit = \"PATH\" } (and debug = false), \
                  { orders = \"PATH\" }, { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
 )]
 enum Catchers {
@@ -141,6 +145,8 @@ enum CaughtBy {
     },
     Unit {
         unit: String,
+        #[serde(default = "yes")]
+        debug: bool,
     },
     Orders {
         orders: String,
@@ -172,7 +178,7 @@ impl Sabotage {
                 let memory = self.mem.unwrap_or(Memory::of(&cpu));
                 (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.all())
             }
-            CaughtBy::Unit { unit } => (Suite::Host, vec![unit.as_str()]),
+            CaughtBy::Unit { unit, debug } => (Suite::Unit { debug: *debug }, vec![unit.as_str()]),
             CaughtBy::Orders { orders } => (Suite::Orders, vec![orders.as_str()]),
             CaughtBy::Model { model, test, debug } => {
                 (Suite::Model { program: model.clone(), debug: *debug }, vec![test.as_str()])
@@ -207,8 +213,8 @@ impl Sabotage {
 pub enum Suite {
     /// A program, what it is built for, and the machine that it runs on.
     Guest { program: String, build: Build, cpu: String, cpus: usize, memory: Memory },
-    /// The library's unit tests.
-    Host,
+    /// The library's unit tests, with or without the feature `debug`.
+    Unit { debug: bool },
     /// Those of them that a checker runs in many orders.
     Orders,
     /// Tests on the model, with or without the feature `debug`.
@@ -238,7 +244,8 @@ impl fmt::Display for Suite {
                 }
                 write!(f, "{}]", window.remark())
             }
-            Self::Host => f.write_str("unit"),
+            Self::Unit { debug: true } => f.write_str("unit"),
+            Self::Unit { debug: false } => f.write_str("unit [no debug]"),
             Self::Orders => f.write_str("orders"),
             Self::Model { program, debug } => write!(f, "{program}{}", if *debug { " [debug]" } else { "" }),
         }
@@ -318,6 +325,8 @@ mod tests {
         assert_eq!(catchers(&any)[0].1, "one or other");
         let unit = r#"{ unit = "model::stale" }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit");
+        let unit = r#"{ unit = "model::stale", debug = false }"#;
+        assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit [no debug]");
         let orders = r#"{ orders = "pool::orders::stale" }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, orders)), "orders");
 

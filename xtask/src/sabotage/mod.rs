@@ -146,7 +146,8 @@ impl<'a> Bench<'a> {
                 let machine = Machine { limit: LIMIT, cpus: *cpus, memory: *memory, ..Machine::with_cpu(cpu) };
                 self.guest(program, *build, &machine)
             }
-            Suite::Host => self.host(tests, "host", &["--lib", "--all-features"]),
+            Suite::Unit { debug: true } => self.host(tests, "host", &["--lib", "--all-features"]),
+            Suite::Unit { debug: false } => self.host(tests, "host", &["--lib", "--features", "model"]),
             Suite::Orders => self.host(tests, "orders", &["--lib"]),
             Suite::Model { program, debug } => {
                 let features = if *debug { "model,debug" } else { "model" };
