@@ -33,6 +33,7 @@ use workspace::Workspace;
 
 const EXAMPLES: &str = "\
 Examples:
+  cargo xtask doctor                        what is here, and what is missing
   cargo xtask demo                          see it work: four programs in QEMU
   cargo xtask test                          every check there is
   cargo xtask test --only fmt,clippy,unit   the quick ones
@@ -63,6 +64,8 @@ enum Command {
     Bench(BenchArgs),
     /// Boot one example, test or bench of package `kernel`
     Qemu(QemuArgs),
+    /// Say what is installed, which toolchain builds what, and what to do about what is missing; install nothing
+    Doctor,
     /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
     Museum(MuseumArgs),
 }
@@ -163,6 +166,7 @@ fn main() -> ExitCode {
         Command::Bench(args) => bench::run((!args.exact).then_some(args.boots.into()), cli.toolchain),
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
+        Command::Doctor => setup::doctor(cli.toolchain),
         Command::Museum(args) => museum::run(args.check),
     };
     match verdict {

@@ -66,8 +66,17 @@ pub fn seconds(time: Duration) -> String {
 
 /// Columns as wide as their widest cell; the first is aligned left, the others right.
 pub fn table(header: &[&str], rows: &[Vec<String>]) {
+    print_table(&table_lines(header, rows, false));
+}
+
+/// Columns of text, all aligned left.
+pub fn listing(header: &[&str], rows: &[Vec<String>]) {
+    print_table(&table_lines(header, rows, true));
+}
+
+fn print_table(lines: &[String]) {
     anstream::println!();
-    for (index, row) in table_lines(header, rows).iter().enumerate() {
+    for (index, row) in lines.iter().enumerate() {
         if index == 0 {
             anstream::println!("{}", paint(BOLD, row));
         } else {
@@ -76,15 +85,17 @@ pub fn table(header: &[&str], rows: &[Vec<String>]) {
     }
 }
 
-fn table_lines(header: &[&str], rows: &[Vec<String>]) -> Vec<String> {
+fn table_lines(header: &[&str], rows: &[Vec<String>], left: bool) -> Vec<String> {
     let header = header.iter().map(|cell| (*cell).to_owned()).collect();
     let all: Vec<&Vec<String>> = std::iter::once(&header).chain(rows).collect();
     let width = |column: usize| all.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
     let aligned = |(column, cell): (usize, &String)| match column {
         0 => format!("{cell:<0$}", width(column)),
+        _ if left => format!("  {cell:<0$}", width(column)),
         _ => format!("  {cell:>0$}", width(column)),
     };
-    all.iter().map(|row| row.iter().enumerate().map(aligned).collect()).collect()
+    let line = |row: &&Vec<String>| row.iter().enumerate().map(aligned).collect::<String>().trim_end().to_owned();
+    all.iter().map(line).collect()
 }
 
 #[cfg(test)]
@@ -94,6 +105,7 @@ mod tests {
     #[test]
     fn tables_line_up() {
         let rows = [vec!["unit".to_owned(), "12".to_owned()], vec!["ui".to_owned(), "7".to_owned()]];
-        assert_eq!(table_lines(&["step", "passed"], &rows), ["step  passed", "unit      12", "ui         7"]);
+        assert_eq!(table_lines(&["step", "passed"], &rows, false), ["step  passed", "unit      12", "ui         7"]);
+        assert_eq!(table_lines(&["step", "passed"], &rows, true), ["step  passed", "unit  12", "ui    7"]);
     }
 }

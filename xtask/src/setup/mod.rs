@@ -1,7 +1,9 @@
 //! Finds what is needed to build and boot bare-metal programs, and installs what is missing where it can.
 
+mod doctor;
 mod packages;
 mod toolchain;
+mod tools;
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,14 +11,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::process;
-use crate::qemu::QEMU;
 use crate::say;
 use crate::workspace::Workspace;
-use packages::{BINUTILS, GCC, MAKE, Package, QEMU_X86};
+pub use doctor::run as doctor;
+use packages::Package;
 pub use toolchain::{Choice, Toolchain, active_rustc, parse_rustc_version};
-
-/// The oldest QEMU with everything that the programs rely on.
-const OLDEST_QEMU: (u64, u64) = (7, 0);
+pub use tools::qemu_says;
+use tools::{CC, EMULATOR, LINKER, MAKE, OLDEST_QEMU, parse_qemu_version};
 
 /// How long a download through rustup may take.
 pub const DOWNLOAD: Duration = Duration::from_secs(60);
@@ -38,12 +39,8 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
     if found.is_none() {
         missing.extend(&toolchain::PACKAGES);
     }
-    if !links_both() {
-        missing.push(&BINUTILS);
-    }
-    if need >= Need::Boot && qemu_version().is_none() {
-        missing.push(&QEMU_X86);
-    }
+    let tools = if need >= Need::Boot { &[&LINKER, &EMULATOR][..] } else { &[&LINKER] };
+    missing.extend(tools.iter().filter(|tool| tool.is_missing()).map(|tool| tool.package));
     if !missing.is_empty() {
         packages::install(&missing)?;
     }
@@ -52,12 +49,15 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
         None => toolchain::debian()?,
     };
     say::note(&format!("toolchain  {toolchain}"));
-    if !links_both() {
+    if LINKER.is_missing() {
         bail!("`ld` cannot link elf_i386 and elf_x86_64; put GNU ld for x86 (Debian's binutils) first on the PATH");
     }
     say::note("linker     ld (elf_i386, elf_x86_64)");
     if need >= Need::Boot {
-        let version = qemu_version().with_context(|| format!("`{QEMU} --version` says nothing that makes sense"))?;
+        let says = EMULATOR.find();
+        let version = says.as_deref().and_then(parse_qemu_version);
+        let version =
+            version.with_context(|| format!("`{} --version` says nothing that makes sense", EMULATOR.name))?;
         let (major, minor) = version;
         if version < OLDEST_QEMU {
             let (wanted, least) = OLDEST_QEMU;
@@ -77,22 +77,14 @@ pub fn for_linux() -> Result<()> {
             );
         }
     }
-    let tools = [("gcc", &GCC), ("make", &MAKE)];
-    let is_missing = |program: &str| process::answer(Command::new(program).arg("--version")).is_none();
     let missing: Vec<&Package> =
-        tools.into_iter().filter(|(program, _)| is_missing(program)).map(|(_, package)| package).collect();
+        [&CC, &MAKE].into_iter().filter(|tool| tool.is_missing()).map(|tool| tool.package).collect();
     if missing.is_empty() { Ok(()) } else { packages::install(&missing) }
-}
-
-/// The emulator's version, as it says it.
-pub fn qemu_says() -> Option<String> {
-    let text = process::answer(Command::new(QEMU).arg("--version"))?;
-    text.lines().next()?.strip_prefix("QEMU emulator version ").map(str::to_owned)
 }
 
 /// Makes sure that the host toolchain has `component`, which `cargo COMMAND` runs.
 pub fn component(workspace: &Workspace, command: &str, component: &str) -> Result<()> {
-    let there = || process::answer(&mut workspace.cargo(&[command, "--version"])).is_some();
+    let there = || component_says(workspace, command).is_some();
     if there() {
         return Ok(());
     }
@@ -103,37 +95,7 @@ pub fn component(workspace: &Workspace, command: &str, component: &str) -> Resul
     bail!("`cargo {command}` is missing; install it (`rustup component add {component}`)")
 }
 
-/// Whether `ld` links programs for both targets.
-fn links_both() -> bool {
-    let text = process::answer(Command::new("ld").arg("-V")).unwrap_or_default();
-    ["elf_i386", "elf_x86_64"].iter().all(|wanted| text.split_whitespace().any(|word| word == *wanted))
-}
-
-fn qemu_version() -> Option<(u64, u64)> {
-    parse_qemu_version(&process::answer(Command::new(QEMU).arg("--version"))?)
-}
-
-fn parse_qemu_version(text: &str) -> Option<(u64, u64)> {
-    let version = text.strip_prefix("QEMU emulator version ")?.split_whitespace().next()?;
-    let mut numbers = version.split('.').map(|part| part.parse().ok());
-    Some((numbers.next()??, numbers.next()??))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn qemu_versions() {
-        let debian = "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)\nCopyright (c) 2003-2022\n";
-        assert_eq!(parse_qemu_version(debian), Some((7, 2)));
-        assert_eq!(parse_qemu_version("QEMU emulator version 10.0.2\n"), Some((10, 0)));
-        assert_eq!(
-            parse_qemu_version("QEMU emulator version 6.2.0\n").map(|version| version < OLDEST_QEMU),
-            Some(true)
-        );
-        for bad in ["", "version 7.2", "QEMU emulator version x.y", "QEMU emulator version 7"] {
-            assert_eq!(parse_qemu_version(bad), None, "{bad}");
-        }
-    }
+/// The version of `cargo COMMAND`, if the host toolchain has it.
+fn component_says(workspace: &Workspace, command: &str) -> Option<String> {
+    Some(process::answer(&mut workspace.cargo(&[command, "--version"]))?.trim().to_owned())
 }

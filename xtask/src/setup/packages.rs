@@ -9,7 +9,8 @@ use crate::say;
 
 /// A package of Debian and its derivatives.
 pub struct Package {
-    name: &'static str,
+    /// What Debian calls it.
+    pub name: &'static str,
     purpose: &'static str,
 }
 
@@ -38,16 +39,43 @@ pub fn install(packages: &[&Package]) -> Result<()> {
         say::note(&format!("  {:<16} {}", package.name, package.purpose));
     }
     let names: Vec<&str> = packages.iter().map(|package| package.name).collect();
-    if process::answer(Command::new("apt-get").arg("--version")).is_none() {
-        bail!("this is no Debian with apt-get: install the equivalents of {}, then try again", names.join(", "));
-    }
-    if !rustix::process::geteuid().is_root() {
-        let command = format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "));
-        bail!("packages are missing; run `{command}`, then try again");
+    match way() {
+        Way::None => {
+            bail!("this is no Debian with apt-get: install the equivalents of {}, then try again", names.join(", "))
+        }
+        Way::Sudo => bail!("packages are missing; run `{}`, then try again", command(&names)),
+        Way::Root => {}
     }
     apt_get(&["update"])?;
     let options = ["install", "--yes", "--no-install-recommends", "--no-remove"];
     apt_get(&[&options[..], &names].concat())
+}
+
+/// How packages can be installed here.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By this program.
+    Root,
+    /// By the user, who is not root.
+    Sudo,
+    /// Not with apt-get.
+    None,
+}
+
+/// Looks.
+pub fn way() -> Way {
+    if process::answer(Command::new("apt-get").arg("--version")).is_none() {
+        Way::None
+    } else if rustix::process::geteuid().is_root() {
+        Way::Root
+    } else {
+        Way::Sudo
+    }
+}
+
+/// What the user has to run to install them.
+pub fn command(names: &[&str]) -> String {
+    format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "))
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {

@@ -24,7 +24,7 @@ pub const PACKAGES: [Package; 3] = [packages::RUSTC, packages::CARGO, packages::
 const DEBIAN_BIN: &str = "/usr/bin";
 
 /// The oldest compiler for this workspace, from its manifest.
-const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
+pub const OLDEST: &str = env!("CARGO_PKG_RUST_VERSION");
 
 /// Which toolchain to use for the bare machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -103,14 +103,19 @@ impl Toolchain {
     }
 }
 
-/// The toolchain to use, if it need not be installed from packages.
-pub fn find(choice: Choice) -> Result<Option<Toolchain>> {
-    let there = match choice {
+/// The toolchain to use, if it is there.
+pub fn look(choice: Choice) -> Option<Toolchain> {
+    match choice {
         Choice::Auto => Toolchain::new(Origin::Active).or_else(|| Toolchain::new(Origin::Debian)),
         Choice::Rustup => Toolchain::new(Origin::Active),
-        Choice::Debian => return Ok(Toolchain::new(Origin::Debian)),
-    };
-    if there.is_some() {
+        Choice::Debian => Toolchain::new(Origin::Debian),
+    }
+}
+
+/// The toolchain to use, if it need not be installed from packages.
+pub fn find(choice: Choice) -> Result<Option<Toolchain>> {
+    let there = look(choice);
+    if there.is_some() || choice == Choice::Debian {
         return Ok(there);
     }
     say::note("the active toolchain has no rust-src: trying `rustup component add rust-src`");
@@ -152,7 +157,8 @@ pub fn active_rustc() -> PathBuf {
     std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()).into()
 }
 
-fn is_too_old(version: &Version) -> bool {
+/// Whether a compiler is too old for this workspace.
+pub fn is_too_old(version: &Version) -> bool {
     let oldest = OLDEST.split('.').map(|part| part.parse().unwrap_or(0));
     [version.major, version.minor].into_iter().lt(oldest.take(2))
 }
