@@ -9,6 +9,7 @@ mod bench;
 mod demo;
 mod disk;
 mod museum;
+mod new;
 mod process;
 mod qemu;
 mod readme;
@@ -19,6 +20,7 @@ mod test;
 mod tree;
 mod workspace;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -41,7 +43,8 @@ Examples:
   cargo xtask qemu hello_highmem --mem 8G   boot one of them
   cargo xtask demo --arch x86_64            the same on 64 bits
   cargo xtask bench --exact                 what it costs, beside Linux, in instructions
-  cargo xtask museum                        the pages about real bugs, anew";
+  cargo xtask museum                        the pages about real bugs, anew
+  cargo xtask new ../my-kernel              a kernel of your own that maps its first page";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
 #[derive(Parser)]
@@ -68,6 +71,8 @@ enum Command {
     Doctor,
     /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
     Museum(MuseumArgs),
+    /// Make a small kernel that uses highmem, in an empty folder, to go on from
+    New(NewArgs),
 }
 
 #[derive(Args)]
@@ -147,6 +152,18 @@ struct QemuArgs {
 }
 
 #[derive(Args)]
+struct NewArgs {
+    /// The kernel's folder: one that is empty, or does not exist
+    dir: PathBuf,
+    /// The name of its package [default: that of the folder]
+    #[arg(long)]
+    name: Option<String>,
+    /// Where the highmem is that it uses [default: here]
+    #[arg(long, value_name = "DIR")]
+    path_of_crate: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct MuseumArgs {
     /// Write nothing: look whether the pages are up to date
     #[arg(long)]
@@ -168,6 +185,7 @@ fn main() -> ExitCode {
         Command::Qemu(args) => boot(&args, cli.toolchain),
         Command::Doctor => setup::doctor(cli.toolchain),
         Command::Museum(args) => museum::run(args.check),
+        Command::New(args) => new::run(&args.dir, args.name.as_deref(), args.path_of_crate.as_deref(), cli.toolchain),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,

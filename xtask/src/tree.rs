@@ -46,7 +46,7 @@ impl Tree {
 }
 
 /// The files that git knows or would add; without git, all but `target`.
-fn source_files(root: &Path) -> Result<BTreeSet<PathBuf>> {
+pub fn source_files(root: &Path) -> Result<BTreeSet<PathBuf>> {
     let mut git = Command::new("git");
     git.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]).current_dir(root);
     let listed = git.stdin(Stdio::null()).stderr(Stdio::null()).output();
