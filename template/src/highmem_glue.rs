@@ -8,7 +8,7 @@ use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use highmem::machine::{Machine, X86};
-use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, kmap_atomic, linux, selftest};
+use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, linux, selftest};
 
 use crate::boot::WINDOW_DIRECTORY;
 use crate::faults;
@@ -136,14 +136,21 @@ pub unsafe fn start(f: impl FnOnce(&mut Task<'_>)) {
 
 // ---- And then: is it as promised? ----
 
-/// Maps each slot, and looks whether the page is there, and gone afterwards. Wants two pages.
-pub fn check(task: &mut Task<'_>, one: &mut Frame, other: &mut Frame) {
-    let (first, second) = (0x1111_u64, 0x2222_u64);
-    let mut atomic = task.atomic();
-    let slots = atomic.slots();
-    kmap_atomic(slots.user0, &mut *one)[..8].copy_from_slice(&first.to_le_bytes());
-    kmap_atomic(slots.user1, &mut *other)[..8].copy_from_slice(&second.to_le_bytes());
-    drop(atomic);
-    let result = selftest(task, [(&*one, first), (&*other, second)], faults::read);
+/// A page of the image.
+#[repr(C, align(4096))]
+struct ImagePage([u64; PAGE_SIZE / size_of::<u64>()]);
+
+/// Two pages for the self-test, which tells them apart by their first words. Nobody else looks at them.
+static TEST_PAGES: [ImagePage; 2] = [ImagePage([0x1111; _]), ImagePage([0x2222; _])];
+
+/// Maps each slot, and looks whether the page is there, and gone afterwards.
+pub fn check(task: &mut Task<'_>) {
+    let [first, second] = TEST_PAGES.each_ref().map(|page| {
+        let address = (&raw const *page).addr() as u64; // the physical one, in the direct map
+        let pfn = Pfn::containing(address).expect("the image is in the first GiB");
+        // SAFETY: a page of the image that is only ever read, and only here.
+        (unsafe { Frame::from_pfn(pfn) }, page.0[0])
+    });
+    let result = selftest(task, [(&first.0, first.1), (&second.0, second.1)], faults::read);
     result.unwrap_or_else(|wrong| panic!("the window is not as promised: {wrong}"));
 }

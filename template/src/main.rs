@@ -34,11 +34,9 @@ extern "C" fn kernel_main(start_info: u32) -> ! {
 
 /// What the kernel does: from here on, all code is safe.
 fn run(task: &mut Task<'_>, frames: &mut impl Iterator<Item = Frame>) {
-    let mut take = || frames.next().expect("the machine has more than 1 GiB of memory");
-    let (mut page, mut other) = (take(), take());
+    highmem_glue::check(task);
 
-    highmem_glue::check(task, &mut page, &mut other);
-
+    let mut page = frames.next().expect("the machine has more than 1 GiB of memory");
     let written_at = first_page::write(task, &mut page, &TEXT);
     let mut text = [0; TEXT.len()];
     let read_at = first_page::read(task, &page, &mut text);

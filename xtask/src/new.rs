@@ -218,4 +218,27 @@ mod tests {
         let its = template().join("targets/i686-none.json");
         assert_eq!(fs::read_to_string(its).unwrap(), fs::read_to_string(ours).unwrap());
     }
+
+    /// The lines of a text without what they are indented by.
+    fn trimmed(text: &str) -> String {
+        text.lines().map(|line| format!("{}\n", line.trim())).collect()
+    }
+
+    #[test]
+    fn the_tutorial_has_this_code() {
+        let code = tree::source_files(&template()).unwrap();
+        let code = code.iter().map(|file| trimmed(&fs::read_to_string(template().join(file)).unwrap()));
+        let code = code.collect::<Vec<_>>().join("\n");
+        let tutorial = trimmed(&fs::read_to_string(template().join("../docs/tutorial.md")).unwrap());
+        let mut blocks = 0;
+        for part in tutorial.split("\n```rust\n").skip(1) {
+            let (block, _) = part.split_once("```\n").expect("a block ends");
+            for item in block.split("\n\n") {
+                assert!(code.contains(&format!("\n{}\n", item.trim())), "this is not in the template:\n{item}");
+            }
+            blocks += 1;
+        }
+        assert_eq!(blocks, tutorial.matches("```rust").count(), "each block of Rust is looked for");
+        assert_ne!(blocks, 0);
+    }
 }

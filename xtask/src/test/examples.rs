@@ -51,7 +51,7 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
 }
 
 /// Gives this program one of its commands; it must fail soon, with `message` in a line that begins with `error:`.
-fn refusal(bare: &Bare, name: &str, arguments: &[&str], message: &str) -> Result<Result<String, String>> {
+pub fn refusal(bare: &Bare, name: &str, arguments: &[&str], message: &str) -> Result<Result<String, String>> {
     let mut command = Command::new(std::env::current_exe().context("this program has no name")?);
     command.arg(name).args(arguments).current_dir(&bare.workspace.root).stderr(Stdio::piped());
     if let Some(choice) = bare.choice.to_possible_value() {

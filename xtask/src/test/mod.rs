@@ -6,6 +6,7 @@ mod host;
 mod ledger;
 pub mod lines;
 mod reach;
+mod template;
 mod ui;
 
 use anyhow::Result;
@@ -39,6 +40,8 @@ pub enum Step {
     Qemu,
     /// The examples pass on bare metal, and mistakes in calling them end in clear errors
     Examples,
+    /// The kernel that `cargo xtask new` makes builds, boots and passes its tests; with bugs on purpose, it does not
+    Template,
     /// The benchmarks stay within their budgets, exactly the same in two runs, and the hot path reaches no panic
     Cost,
     /// Each deliberate bug is caught by the test that is there to catch it
@@ -58,7 +61,7 @@ impl Step {
         match self {
             Self::Fmt | Self::Museum | Self::Unit | Self::Ui => None,
             Self::Clippy | Self::Doc => Some(Need::Build),
-            Self::Qemu | Self::Examples | Self::Cost | Self::Sabotage => Some(Need::Boot),
+            Self::Qemu | Self::Examples | Self::Template | Self::Cost | Self::Sabotage => Some(Need::Boot),
         }
     }
 }
@@ -114,6 +117,7 @@ pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<
             (Step::Doc, Some(bare)) => host::doc(bare, &mut ledger),
             (Step::Qemu, Some(bare)) => guest::tests(bare, &mut ledger),
             (Step::Examples, Some(bare)) => examples::run(bare, &mut ledger),
+            (Step::Template, Some(bare)) => template::run(bare, &mut ledger),
             (Step::Cost, Some(bare)) => guest::cost(bare, &mut ledger),
             (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, bugs),
             (_, None) => unreachable!("a step with a need has had its set-up"),
