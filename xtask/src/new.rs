@@ -44,6 +44,7 @@ pub fn run(dir: &Path, name: Option<&str>, path_of_crate: Option<&Path>, choice:
 
     say::heading(&format!("New kernel: {name}"));
     let files = copy(&workspace.root.join(TEMPLATE), &dir, &name, &patch)?;
+    let dir = dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))?;
     say::note(&format!("folder     {} ({files} files)", dir.display()));
     say::note(&format!("highmem    {version}, from {}: see the end of Cargo.toml", library.display()));
     say::heading("What next");
