@@ -150,7 +150,7 @@ where
 {
     let (address, pte) = Window::<K>::slot::<S>();
     if debug::ON {
-        debug::check_context::<K, S>();
+        debug::check_context::<K>(S::NAME, S::GROUP);
     }
     let entry = K::Paging::entry(pfn.number(), protection);
     // SAFETY: I1: the caller had the slot's token, so nobody else writes its entry. It is empty when it is set: `unmap` has
@@ -219,7 +219,7 @@ where
         let address = self.at.address();
         if Window::<K>::is_slot::<S>(address) {
             if debug::ON {
-                debug::check_same_cpu::<K, S>(address);
+                debug::check_same_cpu::<K>(S::NAME, address, |cpu| Window::<K>::place(cpu, S::PLACE).0);
             }
             if Window::<K>::ONE_PLACE {
                 unmap::<K>(Known::<SlotAddress<K, S>>::NEW, S::GROUP);

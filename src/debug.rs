@@ -17,11 +17,13 @@ use core::panic::Location;
 use core::sync::atomic::AtomicU32;
 use core::sync::atomic::Ordering::Relaxed;
 
+use crate::atomic;
+use crate::batch;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
 use crate::machine::Machine;
-use crate::paging::Paging;
-use crate::slot::{Group, KmType};
+use crate::paging::{PAGE_SIZE, Paging};
+use crate::slot::{Group, KmType, KmTypes};
 
 mod held;
 
@@ -269,12 +271,18 @@ impl fmt::Display for Mapping {
     }
 }
 
-/// What is mapped in the slots of all CPUs, slot by slot; of this CPU alone, if each has [its own tables](crate::fixmap::CpuFixmap).
+/// What is mapped in the slots of all CPUs, slot by slot, and in their batches, page by page; of this CPU alone, if each has [its own tables](crate::fixmap::CpuFixmap).
 ///
 /// The entries of other CPUs change while this looks at them: each item was true at one moment, not all at the same.
 pub fn mappings<K: Kernel>() -> impl Iterator<Item = Mapping> {
     let cpus = if Window::<K>::OF_ONE_CPU { K::cpu()..K::cpu() + 1 } else { 0..Window::<K>::CPUS_HERE };
-    cpus.flat_map(|cpu| (0..Window::<K>::SLOTS).filter_map(move |slot| mapping::<K>(cpu, slot)))
+    cpus.flat_map(|cpu| {
+        let slots = (0..Window::<K>::SLOTS).filter_map(move |slot| mapping::<K>(cpu, slot));
+        let batches = K::KmTypes::BATCHES.iter().enumerate().flat_map(move |(index, batch)| {
+            (0..batch.pages).filter_map(move |page| mapping_of_batch::<K>(cpu, index, page))
+        });
+        slots.chain(batches)
+    })
 }
 
 /// What is mapped in one slot.
@@ -286,10 +294,19 @@ fn mapping<K: Kernel>(cpu: usize, slot: usize) -> Option<Mapping> {
     Some(Mapping { cpu, slot: Window::<K>::name(slot), address, pfn, writable, mapped_by })
 }
 
-/// Reports if slot `S` is used where others can come in between.
+/// What is mapped in one page of a batch. Where it was mapped is said of all of them together, before the first.
+fn mapping_of_batch<K: Kernel>(cpu: usize, index: usize, page: usize) -> Option<Mapping> {
+    let (first, pte) = Window::<K>::batch_place(cpu, index);
+    // SAFETY: I9: an entry of the window; it is only read.
+    let (pfn, writable) = unsafe { K::Paging::get::<K::Machine>(pte.wrapping_add(page)) }?;
+    let (slot, address) = (K::KmTypes::BATCHES[index].name, first + page * PAGE_SIZE);
+    Some(Mapping { cpu, slot, address, pfn, writable, mapped_by: place_of_origin::<K>(pte) })
+}
+
+/// Reports if a slot is used where others can come in between.
 #[track_caller]
-pub(crate) fn check_context<K: Kernel, S: KmType>() {
-    let (slot, group, caller) = (S::NAME, S::GROUP, Location::caller());
+pub(crate) fn check_context<K: Kernel>(slot: &'static str, group: Group) {
+    let caller = Location::caller();
     if let Some(state) = K::state()
         && !state.allows(group)
     {
@@ -302,16 +319,16 @@ pub(crate) fn check_context<K: Kernel, S: KmType>() {
 /// Reports a CPU that there is not, and ends there: its entries are those of something else. So are those of a CPU whose number
 /// another one uses, but which of them is right, nobody knows.
 #[track_caller]
-pub(crate) fn check_cpu<K: Kernel, S: KmType>(cpu: usize) {
+pub(crate) fn check_cpu<K: Kernel>(slot: &'static str, cpu: usize) {
     if cpu >= Window::<K>::CPUS {
-        let report = Report::NoSuchCpu { slot: S::NAME, cpu, cpus: Window::<K>::CPUS, caller: Location::caller() };
+        let report = Report::NoSuchCpu { slot, cpu, cpus: Window::<K>::CPUS, caller: Location::caller() };
         K::report(&report);
         panic!("{report}");
     }
     if let Some(this) = K::Machine::identity()
         && let Some(first) = first_with_number::<K>(cpu, this)
     {
-        let report = Report::SharedNumber { slot: S::NAME, cpu, apics: [first, this], caller: Location::caller() };
+        let report = Report::SharedNumber { slot, cpu, apics: [first, this], caller: Location::caller() };
         K::report(&report);
     }
 }
@@ -330,14 +347,15 @@ fn first_with_number<K: Kernel>(cpu: usize, this: u32) -> Option<u32> {
     }
 }
 
-/// Reports if the mapping at `address` ends on another CPU than it began on: one whose slot has another address, or is empty.
-pub(crate) fn check_same_cpu<K: Kernel, S: KmType<Set = K::KmTypes>>(address: usize) {
+/// Reports if the mapping at `address` ends on another CPU than it began on: one whose slot has another address, or is empty. `here` is where
+/// the slot is on a CPU.
+pub(crate) fn check_same_cpu<K: Kernel>(slot: &'static str, address: usize, here: impl FnOnce(usize) -> usize) {
     let (cpu, pte) = (K::cpu(), Window::<K>::entry_of(address));
-    let here = Window::<K>::place(cpu.min(Window::<K>::CPUS), S::PLACE).0;
+    let here = here(cpu.min(Window::<K>::CPUS));
     // SAFETY: I1: the caller has the token of the slot that was mapped.
     if address != here || unsafe { K::Paging::is_empty::<K::Machine>(pte) } {
         let mapped_by = place_of_origin::<K>(pte);
-        K::report(&Report::OtherCpu { slot: S::NAME, cpu, address, mapped_by });
+        K::report(&Report::OtherCpu { slot, cpu, address, mapped_by });
     }
 }
 
@@ -349,7 +367,15 @@ pub(crate) fn report_forgotten<K: Kernel, S: KmType<Set = K::KmTypes>>() {
     }
 }
 
-/// Reports what is still mapped in the slots of a context that ends here, and unmaps it.
+/// Reports the first page of what is still mapped in a batch of this CPU, which is to be mapped again.
+#[track_caller]
+pub(crate) fn report_forgotten_batch<K: Kernel>(index: usize) {
+    if let Some(mapping) = mapping_of_batch::<K>(K::cpu(), index, 0) {
+        K::report(&Report::Forgotten { mapping, caller: Some(Location::caller()) });
+    }
+}
+
+/// Reports what is still mapped in the slots of a context that ends here, of a batch its first page, and unmaps it.
 pub(crate) fn check_empty<K: Kernel>(group: Group) {
     if !ON {
         return;
@@ -357,7 +383,14 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     let slots = (0..Window::<K>::SLOTS).filter(|&slot| Window::<K>::group(slot) == group);
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
-        crate::atomic::unmap_forgotten::<K>(mapping.address, group);
+        atomic::unmap_forgotten::<K>(mapping.address, group);
+    }
+    for (index, entries) in K::KmTypes::BATCHES.iter().enumerate().filter(|(_, entries)| entries.group == group) {
+        if let Some(mapping) = mapping_of_batch::<K>(K::cpu(), index, 0) {
+            K::report(&Report::Forgotten { mapping, caller: None });
+            // SAFETY: I1: the context that has the token ends. I4: the bytes were borrowed from the guard.
+            unsafe { batch::unmap_forgotten::<K>(mapping.address, entries.pages) };
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use core::ptr;
 use const_panic::concat_panic;
 use typenum::Unsigned;
 
+use crate::batch::BatchType;
 use crate::debug;
 use crate::kernel::Kernel;
 use crate::machine::Address;
@@ -175,9 +176,15 @@ mod sealed {
     pub trait Sealed {}
 }
 
-/// The slots of a CPU, each with its name and its virtual address: for reports. With a [`CpuFixmap`], they are the same for all.
+/// The slots of a CPU, each with its name and its virtual address, and then the pages of each [batch](crate::batch): for reports. With a
+/// [`CpuFixmap`], they are the same for all.
 pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str, usize)> {
-    (0..Window::<K>::SLOTS).map(move |slot| (Window::<K>::name(slot), Window::<K>::place(cpu, slot).0))
+    let slots = (0..Window::<K>::SLOTS).map(move |slot| (Window::<K>::name(slot), Window::<K>::place(cpu, slot).0));
+    let batches = K::KmTypes::BATCHES.iter().enumerate().flat_map(move |(index, batch)| {
+        let first = Window::<K>::batch_place(cpu, index).0;
+        (0..batch.pages).map(move |page| (batch.name, first + page * PAGE_SIZE))
+    });
+    slots.chain(batches)
 }
 
 /// The address of slot `S`, where it has [one](Window::ONE_PLACE).
@@ -209,7 +216,8 @@ impl<K: Kernel> Window<K> {
 
     /// With the feature `debug`, there is an unmapped page before each slot, and one behind the last.
     const FENCES: usize = if debug::ON { Self::SLOTS + 1 } else { 0 };
-    const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES;
+    /// The batches are behind that, each with a fence of its own behind it.
+    const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES + Self::before_batch(K::KmTypes::BATCHES.len());
     const PAGES_PER_SLOT: usize = if debug::ON { 2 } else { 1 };
 
     /// Whether a slot is at one address, whichever CPU this is: then the address and that of its entry are parts of the code.
@@ -242,6 +250,27 @@ impl<K: Kernel> Window<K> {
                 " has the window end with the last page of memory, where its own tables cannot show: move it down",
             );
         }
+        let mut batch = 0;
+        while batch < K::KmTypes::BATCHES.len() {
+            if K::KmTypes::BATCHES[batch].pages == 0 {
+                concat_panic!("the batch ", display: K::KmTypes::BATCHES[batch].name, " has room for no page");
+            }
+            batch += 1;
+        }
+        if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES && batch > 0 {
+            concat_panic!(
+                "the fixmap window is too small: ",
+                Self::CPUS_HERE,
+                display: if Self::OF_ONE_CPU { " CPU x " } else { " CPUs x " },
+                Self::PAGES_PER_CPU,
+                display: if debug::ON { " pages of slots, batches and fences need " } else { " pages of slots and batches need " },
+                Self::CPUS_HERE * Self::PAGES_PER_CPU,
+                " page-table entries, and ",
+                Self::TABLES,
+                display: if Self::OF_ONE_CPU { " page table(s), which map themselves, have " } else { " page table(s) have " },
+                Self::SLOT_ENTRIES,
+            );
+        }
         if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES {
             concat_panic!(
                 "the fixmap window is too small: ",
@@ -265,7 +294,7 @@ impl<K: Kernel> Window<K> {
         const { Self::CHECKED };
         let cpu = if Self::ONE_PLACE { 0 } else { K::cpu() };
         if debug::ON {
-            debug::check_cpu::<K, S>(cpu);
+            debug::check_cpu::<K>(S::NAME, cpu);
         }
         // SAFETY: I9: `Kernel::cpu` promises it.
         unsafe { hint::assert_unchecked(cpu < Self::CPUS) };
@@ -274,6 +303,38 @@ impl<K: Kernel> Window<K> {
         unsafe { hint::assert_unchecked(Self::contains(address)) };
         // As when it is unmapped, so that it is worked out once.
         (address, Self::entry_of(address))
+    }
+
+    /// The address of the first page of batch `S` on this CPU, and its entry.
+    #[inline]
+    #[track_caller]
+    pub(crate) fn batch<S: BatchType<Set = K::KmTypes>>() -> (usize, *mut <K::Paging as Paging>::Entry) {
+        const { Self::CHECKED };
+        let cpu = if Self::ONE_PLACE { 0 } else { K::cpu() };
+        if debug::ON {
+            debug::check_cpu::<K>(S::ENTRIES.name, cpu);
+        }
+        // SAFETY: I9: `Kernel::cpu` promises it.
+        unsafe { hint::assert_unchecked(cpu < Self::CPUS) };
+        Self::batch_place(cpu, S::INDEX)
+    }
+
+    /// The address of the first page of a batch of a CPU, and its entry.
+    #[inline]
+    pub(crate) fn batch_place(cpu: usize, index: usize) -> (usize, *mut <K::Paging as Paging>::Entry) {
+        let page = Self::first_page(cpu) + Self::SLOTS + Self::FENCES + Self::before_batch(index);
+        (K::FIXMAP_BASE + (page << PAGE_SHIFT), Self::first_entry().wrapping_add(page))
+    }
+
+    /// How many pages the batches before this one have, fences included.
+    #[inline]
+    const fn before_batch(index: usize) -> usize {
+        let (mut pages, mut batch) = (0, 0);
+        while batch < index {
+            pages += K::KmTypes::BATCHES[batch].pages + debug::ON as usize;
+            batch += 1;
+        }
+        pages
     }
 
     /// Whether a page that is mapped in slot `S`, or was found in the direct map, is in the slot.
@@ -307,7 +368,7 @@ impl<K: Kernel> Window<K> {
         Self::first_page(cpu) + slot * Self::PAGES_PER_SLOT + Self::PAGES_PER_SLOT - 1
     }
 
-    /// The entry of the last fence of a CPU: the unmapped page behind its last slot.
+    /// The entry of the last fence of a CPU: the unmapped page behind its last slot, or its last batch.
     pub(crate) fn last_fence(cpu: usize) -> *mut <K::Paging as Paging>::Entry {
         Self::first_entry().wrapping_add(Self::first_page(cpu) + Self::PAGES_PER_CPU - 1)
     }

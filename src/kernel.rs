@@ -15,7 +15,7 @@ use crate::local::{Locals, SaveLevels};
 use crate::machine::Machine;
 use crate::page::{PageBytes, Pfn};
 use crate::pagetable::{Cpus, Scope};
-use crate::paging::{Paging, Pat};
+use crate::paging::{PAGE_SIZE, Paging, Pat};
 use crate::pool::PoolTable;
 use crate::slot::KmTypes;
 use crate::tlb::{self, Translations};
@@ -88,6 +88,10 @@ pub unsafe trait Kernel: Sized + 'static {
 
     /// What translations of the window are bound to: PCIDs, and PTI.
     const TRANSLATIONS: Translations = Translations::Untagged;
+
+    /// So many pages are forgotten one by one, by `invlpg`; of more, all translations are forgotten at once. For whatever forgets several: a
+    /// [batch](crate::batch), the pool, page tables. Linux: `tlb_single_page_flush_ceiling`.
+    const FLUSH_CEILING: usize = 33;
 
     /// Whether the processor's caches go by virtual addresses, so that a page that is mapped twice can be in them twice: then the kernel
     /// implements [`before_access`](Self::before_access) and [`after_writes`](Self::after_writes). Those of x86 do not.
@@ -285,7 +289,7 @@ pub unsafe trait PoolKernel: Kernel {
     /// CPUs that are idle, say) does.
     fn flush_all_cpus(pages: Range<usize>) {
         // SAFETY: a kernel runs at privilege level 0.
-        let flush = || unsafe { tlb::forget_range::<Self>(pages.clone()) };
+        let flush = || unsafe { tlb::forget_pages::<Self>(pages.start, pages.len() / PAGE_SIZE) };
         Self::on_other_cpus(&flush);
         flush();
     }

@@ -6,6 +6,7 @@
 extern crate std;
 
 pub mod atomic;
+pub mod batch;
 pub mod bounce;
 mod cache;
 pub mod context;
@@ -46,6 +47,7 @@ pub use typenum;
 pub use zerocopy;
 
 pub use atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
+pub use batch::{BatchSlot, BatchType, KmapBatch, kmap_batch, kunmap_batch};
 pub use context::{Atomic, BhOff, HardIrq, IrqsOff, MaySleep, MaySleepHere, Nmi, Pinned, Softirq, Task};
 pub use fixmap::Fixmap;
 pub use kernel::{BounceKernel, Kernel, LocalKernel, PageTableKernel, PoolKernel, UserKernel};

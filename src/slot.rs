@@ -58,6 +58,17 @@ pub enum Group {
     InNmi,
 }
 
+/// The consecutive entries that each CPU has for a [batch](crate::batch).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct BatchEntries {
+    /// The batch's name, for reports.
+    pub name: &'static str,
+    /// What makes it exclusive.
+    pub group: Group,
+    /// How many pages it has room for.
+    pub pages: usize,
+}
+
 /// A kernel's set of slot types, grouped by the context that makes each exclusive.
 ///
 /// # Safety
@@ -79,6 +90,9 @@ pub unsafe trait KmTypes: Sized + 'static {
 
     /// Which of them are [lazy](crate::lazy), in the same order.
     const LAZY: &'static [bool];
+
+    /// The [batches](crate::batch): they are behind the slots in the window, in this order.
+    const BATCHES: &'static [BatchEntries];
 
     /// The tokens of a task that cannot be preempted.
     type Atomic<'cx, K: Kernel<KmTypes = Self>>;
@@ -169,6 +183,8 @@ impl<K, S: KmType> fmt::Debug for Slot<'_, K, S> {
 ///
 /// A slot whose name is followed by `lazy` keeps its last page mapped: see [`lazy`](mod@crate::lazy), before you write that.
 ///
+/// One whose name is followed by a number in brackets is a [batch](crate::batch): it has that many consecutive entries on each CPU.
+///
 /// ```
 /// highmem::km_types! {
 ///     /// What my kernel maps.
@@ -189,26 +205,26 @@ macro_rules! km_types {
     (
         $(#[$meta:meta])*
         $vis:vis mod $module:ident {
-            $(atomic { $($(#[$atomic_meta:meta])* $atomic:ident: $Atomic:ident $($atomic_lazy:ident)?),* $(,)? })?
-            $(softirq { $($(#[$softirq_meta:meta])* $softirq:ident: $Softirq:ident $($softirq_lazy:ident)?),* $(,)? })?
-            $(irqsoff { $($(#[$irqsoff_meta:meta])* $irqsoff:ident: $IrqsOff:ident $($irqsoff_lazy:ident)?),* $(,)? })?
-            $(nmi { $($(#[$nmi_meta:meta])* $nmi:ident: $Nmi:ident),* $(,)? })?
+            $(atomic { $($(#[$atomic_meta:meta])* $atomic:ident: $Atomic:ident $($atomic_lazy:ident)? $([$atomic_pages:expr])?),* $(,)? })?
+            $(softirq { $($(#[$softirq_meta:meta])* $softirq:ident: $Softirq:ident $($softirq_lazy:ident)? $([$softirq_pages:expr])?),* $(,)? })?
+            $(irqsoff { $($(#[$irqsoff_meta:meta])* $irqsoff:ident: $IrqsOff:ident $($irqsoff_lazy:ident)? $([$irqsoff_pages:expr])?),* $(,)? })?
+            $(nmi { $($(#[$nmi_meta:meta])* $nmi:ident: $Nmi:ident $([$nmi_pages:expr])?),* $(,)? })?
         }
     ) => {
         $(#[$meta])*
         #[allow(dead_code, reason = "a kernel need not use each slot everywhere")]
         $vis mod $module {
-            $crate::km_types!(@types unsafe $crate::typenum::U0;
-                $($([PreemptionOff $($atomic_lazy)?] $(#[$atomic_meta])* $Atomic)*)?
-                $($([SoftirqsOff $($softirq_lazy)?] $(#[$softirq_meta])* $Softirq)*)?
-                $($([InterruptsOff $($irqsoff_lazy)?] $(#[$irqsoff_meta])* $IrqsOff)*)?
-                $($([InNmi] $(#[$nmi_meta])* $Nmi)*)?
+            $crate::km_types!(@types unsafe $crate::typenum::U0; [] [];
+                $($([PreemptionOff $($atomic_lazy)? $([$atomic_pages])?] $(#[$atomic_meta])* $Atomic)*)?
+                $($([SoftirqsOff $($softirq_lazy)? $([$softirq_pages])?] $(#[$softirq_meta])* $Softirq)*)?
+                $($([InterruptsOff $($irqsoff_lazy)? $([$irqsoff_pages])?] $(#[$irqsoff_meta])* $IrqsOff)*)?
+                $($([InNmi $([$nmi_pages])?] $(#[$nmi_meta])* $Nmi)*)?
             );
 
             $crate::km_types!(@tokens unsafe
                 /// The tokens of a task that cannot be preempted.
                 AtomicSlots {
-                    $($($atomic: $Atomic,)*)?
+                    $($($atomic: $Atomic $([$atomic_pages])?,)*)?
                     /// The right to go on to a context that excludes more, while these tokens are in use.
                     deeper: [$crate::context::AtomicDeeper<'cx, K>],
                 }
@@ -216,81 +232,31 @@ macro_rules! km_types {
             $crate::km_types!(@tokens unsafe
                 /// The tokens of a softirq, and of a task that keeps softirqs out.
                 SoftirqSlots {
-                    $($($softirq: $Softirq,)*)?
+                    $($($softirq: $Softirq $([$softirq_pages])?,)*)?
                     /// The right to go on to a context that excludes more, while these tokens are in use.
                     deeper: [$crate::context::SoftirqDeeper<'cx, K>],
                 }
             );
             $crate::km_types!(@tokens unsafe
                 /// The tokens of whoever runs with interrupts off.
-                IrqsOffSlots { $($($irqsoff: $IrqsOff,)*)? }
+                IrqsOffSlots { $($($irqsoff: $IrqsOff $([$irqsoff_pages])?,)*)? }
             );
             $crate::km_types!(@tokens unsafe
                 /// The tokens of a non-maskable interrupt.
-                NmiSlots { $($($nmi: $Nmi,)*)? }
+                NmiSlots { $($($nmi: $Nmi $([$nmi_pages])?,)*)? }
             );
 
             /// The set of these slot types, for [`Kernel::KmTypes`]($crate::Kernel::KmTypes).
             #[derive(Debug)]
             pub struct Set;
-
-            // SAFETY: I1: each struct holds each of its tokens once, and each slot type is declared once.
-            unsafe impl $crate::KmTypes for Set {
-                type Count = Count;
-
-                const NAMES: &'static [&'static str] = &[
-                    $($(stringify!($Atomic),)*)?
-                    $($(stringify!($Softirq),)*)?
-                    $($(stringify!($IrqsOff),)*)?
-                    $($(stringify!($Nmi),)*)?
-                ];
-
-                const GROUPS: &'static [$crate::slot::Group] = &[
-                    $($(<$Atomic as $crate::KmType>::GROUP,)*)?
-                    $($(<$Softirq as $crate::KmType>::GROUP,)*)?
-                    $($(<$IrqsOff as $crate::KmType>::GROUP,)*)?
-                    $($(<$Nmi as $crate::KmType>::GROUP,)*)?
-                ];
-
-                const LAZY: &'static [bool] = &[
-                    $($(<$Atomic as $crate::KmType>::LAZY,)*)?
-                    $($(<$Softirq as $crate::KmType>::LAZY,)*)?
-                    $($(<$IrqsOff as $crate::KmType>::LAZY,)*)?
-                    $($(<$Nmi as $crate::KmType>::LAZY,)*)?
-                ];
-
-                type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
-                type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
-                type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
-                type Nmi<'cx, K: $crate::Kernel<KmTypes = Self>> = NmiSlots<'cx, K>;
-
-                #[inline]
-                unsafe fn atomic<'cx, K: $crate::Kernel<KmTypes = Self>>() -> AtomicSlots<'cx, K> {
-                    // SAFETY: the caller's promise (I1).
-                    unsafe { AtomicSlots::new() }
-                }
-                #[inline]
-                unsafe fn softirq<'cx, K: $crate::Kernel<KmTypes = Self>>() -> SoftirqSlots<'cx, K> {
-                    // SAFETY: the caller's promise (I1).
-                    unsafe { SoftirqSlots::new() }
-                }
-                #[inline]
-                unsafe fn irqs_off<'cx, K: $crate::Kernel<KmTypes = Self>>() -> IrqsOffSlots<'cx, K> {
-                    // SAFETY: the caller's promise (I1).
-                    unsafe { IrqsOffSlots::new() }
-                }
-                #[inline]
-                unsafe fn nmi<'cx, K: $crate::Kernel<KmTypes = Self>>() -> NmiSlots<'cx, K> {
-                    // SAFETY: the caller's promise (I1).
-                    unsafe { NmiSlots::new() }
-                }
-            }
         }
     };
 
     // One slot type after the other, each with the next index; then their number. These rules keep the promises of the traits
     // only together, so that to use one by itself takes an `unsafe`.
-    (@types unsafe $index:ty; [$group:ident $($lazy:ident)?] $(#[$meta:meta])* $name:ident $($rest:tt)*) => {
+    (@types unsafe $index:ty; [$($slot:ident)*] [$($batch:ident)*];
+        [$group:ident $($lazy:ident)?] $(#[$meta:meta])* $name:ident $($rest:tt)*
+    ) => {
         $(#[$meta])*
         #[derive(Debug)]
         pub struct $name;
@@ -302,12 +268,69 @@ macro_rules! km_types {
             const GROUP: $crate::slot::Group = $crate::slot::Group::$group;
             const LAZY: bool = $crate::km_types!(@lazy $($lazy)?);
         }
-        $crate::km_types!(@types unsafe $crate::typenum::Add1<$index>; $($rest)*);
+        $crate::km_types!(@types unsafe $crate::typenum::Add1<$index>; [$($slot)* $name] [$($batch)*]; $($rest)*);
     };
-    (@types unsafe $index:ty;) => {
+    (@types unsafe $index:ty; [$($slot:ident)*] [$($batch:ident)*];
+        [$group:ident [$pages:expr]] $(#[$meta:meta])* $name:ident $($rest:tt)*
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug)]
+        pub struct $name;
+        // SAFETY: I1: the index of each batch is how many are before it, and so its place in `KmTypes::BATCHES`.
+        unsafe impl $crate::BatchType for $name {
+            type Set = Set;
+            const INDEX: usize = <[&str]>::len(&[$(stringify!($batch)),*]);
+            const ENTRIES: $crate::slot::BatchEntries = $crate::slot::BatchEntries {
+                name: stringify!($name),
+                group: $crate::slot::Group::$group,
+                pages: $pages,
+            };
+        }
+        $crate::km_types!(@types unsafe $index; [$($slot)*] [$($batch)* $name]; $($rest)*);
+    };
+    (@types unsafe $index:ty; [$($slot:ident)*] [$($batch:ident)*];) => {
         /// How many slots each CPU has.
         pub type Count = $index;
+
+        // SAFETY: I1: each struct holds each of its tokens once, and each slot type is declared once.
+        unsafe impl $crate::KmTypes for Set {
+            type Count = Count;
+
+            const NAMES: &'static [&'static str] = &[$(stringify!($slot)),*];
+            const GROUPS: &'static [$crate::slot::Group] = &[$(<$slot as $crate::KmType>::GROUP),*];
+            const LAZY: &'static [bool] = &[$(<$slot as $crate::KmType>::LAZY),*];
+            const BATCHES: &'static [$crate::slot::BatchEntries] = &[$(<$batch as $crate::BatchType>::ENTRIES),*];
+
+            type Atomic<'cx, K: $crate::Kernel<KmTypes = Self>> = AtomicSlots<'cx, K>;
+            type Softirq<'cx, K: $crate::Kernel<KmTypes = Self>> = SoftirqSlots<'cx, K>;
+            type IrqsOff<'cx, K: $crate::Kernel<KmTypes = Self>> = IrqsOffSlots<'cx, K>;
+            type Nmi<'cx, K: $crate::Kernel<KmTypes = Self>> = NmiSlots<'cx, K>;
+
+            #[inline]
+            unsafe fn atomic<'cx, K: $crate::Kernel<KmTypes = Self>>() -> AtomicSlots<'cx, K> {
+                // SAFETY: the caller's promise (I1).
+                unsafe { AtomicSlots::new() }
+            }
+            #[inline]
+            unsafe fn softirq<'cx, K: $crate::Kernel<KmTypes = Self>>() -> SoftirqSlots<'cx, K> {
+                // SAFETY: the caller's promise (I1).
+                unsafe { SoftirqSlots::new() }
+            }
+            #[inline]
+            unsafe fn irqs_off<'cx, K: $crate::Kernel<KmTypes = Self>>() -> IrqsOffSlots<'cx, K> {
+                // SAFETY: the caller's promise (I1).
+                unsafe { IrqsOffSlots::new() }
+            }
+            #[inline]
+            unsafe fn nmi<'cx, K: $crate::Kernel<KmTypes = Self>>() -> NmiSlots<'cx, K> {
+                // SAFETY: the caller's promise (I1).
+                unsafe { NmiSlots::new() }
+            }
+        }
     };
+
+    (@token $cx:lifetime, $k:ident, $slot:path) => { $crate::Slot<$cx, $k, $slot> };
+    (@token [$pages:expr] $cx:lifetime, $k:ident, $slot:path) => { $crate::BatchSlot<$cx, $k, $slot> };
 
     (@lazy) => { false };
     (@lazy lazy) => { true };
@@ -316,14 +339,14 @@ macro_rules! km_types {
     (@tokens unsafe
         $(#[$meta:meta])*
         $name:ident {
-            $($field:ident: $slot:ident,)*
+            $($field:ident: $slot:ident $([$pages:expr])?,)*
             $($(#[$deeper_meta:meta])* deeper: [$deeper:ty],)?
         }
     ) => {
         $(#[$meta])*
         #[non_exhaustive]
         pub struct $name<'cx, K: $crate::Kernel<KmTypes = Set>> {
-            $(#[doc = concat!("The token of [`", stringify!($slot), "`].")] pub $field: $crate::Slot<'cx, K, self::$slot>,)*
+            $(#[doc = concat!("The token of [`", stringify!($slot), "`].")] pub $field: $crate::km_types!(@token $([$pages])? 'cx, K, self::$slot),)*
             $($(#[$deeper_meta])* pub deeper: $deeper,)?
             borrow: ::core::marker::PhantomData<&'cx mut K>,
         }
@@ -335,7 +358,7 @@ macro_rules! km_types {
             unsafe fn new() -> Self {
                 Self {
                     // SAFETY: I1: the caller's promise, passed on to each token.
-                    $($field: unsafe { $crate::Slot::<'cx, K, self::$slot>::new() },)*
+                    $($field: unsafe { <$crate::km_types!(@token $([$pages])? 'cx, K, self::$slot)>::new() },)*
                     // SAFETY: I1: the caller's promise, passed on.
                     $(deeper: unsafe { <$deeper>::new() },)?
                     borrow: ::core::marker::PhantomData,

@@ -20,7 +20,6 @@
 //! out of the TLB, while user code runs. No slot is in use then, and none that was has left a translation.
 
 use core::marker::PhantomData;
-use core::ops::Range;
 
 use crate::kernel::Kernel;
 use crate::machine::{Address, Machine};
@@ -145,20 +144,18 @@ pub(crate) unsafe fn forget<K: Kernel>(at: impl PageAddress) {
     }
 }
 
-/// So many pages are forgotten one by one, and more of them by forgetting everything. Linux: `tlb_single_page_flush_ceiling`.
-pub(crate) const CEILING: usize = 33;
-
-/// Has this CPU forget all translations of these pages, whatever they are bound to.
+/// Has this CPU forget all translations of so many pages from an address on, whatever they are bound to.
 ///
 /// # Safety
 /// Runs at privilege level 0, and stays on this CPU.
-pub(crate) unsafe fn forget_range<K: Kernel>(pages: Range<usize>) {
+#[inline]
+pub(crate) unsafe fn forget_pages<K: Kernel>(first: usize, count: usize) {
     // SAFETY: the caller's promise.
     unsafe {
-        if pages.len() > CEILING * PAGE_SIZE {
+        if count > K::FLUSH_CEILING {
             K::Machine::flush_all();
         } else {
-            pages.step_by(PAGE_SIZE).for_each(|page| forget::<K>(page));
+            (0..count).for_each(|page| forget::<K>(first + page * PAGE_SIZE));
         }
     }
 }

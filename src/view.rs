@@ -16,6 +16,7 @@ use core::sync::atomic::{self, Ordering};
 use zerocopy::{ConvertError, FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::atomic::KmapAtomic;
+use crate::batch::{BatchType, BorrowedPage, KmapBatch};
 use crate::copy;
 use crate::kernel::{Kernel, PoolKernel};
 use crate::page::{Access, Copied, Exchanged, Page, PageBytes, Referenced, ReferencedMut, Writable};
@@ -24,9 +25,10 @@ use crate::pool::Kmap;
 use crate::slot::KmType;
 use crate::volatile;
 
-/// What a guard offers of the page that it maps: the same for each kind of mapping.
+/// What a guard offers of what it maps, as `$bytes`: the same for each kind of mapping. Where it has more pages than one, offsets are into all
+/// of them.
 macro_rules! bytes_of {
-    ([$($generics:tt)*] $guard:ty, where $($bounds:tt)*) => {
+    ([$($generics:tt)*] $guard:ty: $bytes:ty, $pointer:expr, $size:expr, where $($bounds:tt)*) => {
         impl<$($generics)*> $guard
         where
             $($bounds)*
@@ -259,7 +261,7 @@ macro_rules! bytes_of {
             #[inline]
             fn span(&self, offset: usize, len: usize) -> Result<*mut u8, ViewError> {
                 match offset.checked_add(len) {
-                    Some(end) if end <= PAGE_SIZE => Ok(self.start().wrapping_add(offset)),
+                    Some(end) if end <= self.mapped_size() => Ok(self.start().wrapping_add(offset)),
                     _ => Err(ViewError::OutOfBounds { offset }),
                 }
             }
@@ -271,12 +273,19 @@ macro_rules! bytes_of {
             }
 
             #[inline]
-            fn pointer(&self) -> *mut PageBytes {
-                ptr::with_exposed_provenance_mut(self.address())
+            fn pointer(&self) -> *mut $bytes {
+                let pointer: fn(&Self) -> *mut $bytes = $pointer;
+                pointer(self)
             }
 
             #[inline]
-            fn bytes(&self) -> &PageBytes
+            fn mapped_size(&self) -> usize {
+                let size: fn(&Self) -> usize = $size;
+                size(self)
+            }
+
+            #[inline]
+            fn bytes(&self) -> &$bytes
             where
                 P::Access: Referenced,
             {
@@ -286,7 +295,7 @@ macro_rules! bytes_of {
             }
 
             #[inline]
-            fn bytes_mut(&mut self) -> &mut PageBytes
+            fn bytes_mut(&mut self) -> &mut $bytes
             where
                 P::Access: ReferencedMut,
             {
@@ -301,10 +310,10 @@ macro_rules! bytes_of {
             $($bounds)*
             P: Page<Paging = K::Paging, Access: Referenced>,
         {
-            type Target = PageBytes;
+            type Target = $bytes;
 
             #[inline]
-            fn deref(&self) -> &PageBytes {
+            fn deref(&self) -> &$bytes {
                 self.bytes()
             }
         }
@@ -315,15 +324,28 @@ macro_rules! bytes_of {
             P: Page<Paging = K::Paging, Access: ReferencedMut>,
         {
             #[inline]
-            fn deref_mut(&mut self) -> &mut PageBytes {
+            fn deref_mut(&mut self) -> &mut $bytes {
                 self.bytes_mut()
             }
         }
     };
 }
 
-bytes_of!([K, S, P] KmapAtomic<'_, K, S, P>, where K: Kernel, S: KmType<Set = K::KmTypes>,);
-bytes_of!([K, P] Kmap<'_, K, P>, where K: PoolKernel,);
+bytes_of!(
+    [K, S, P] KmapAtomic<'_, K, S, P>: PageBytes,
+    |guard| ptr::with_exposed_provenance_mut(guard.address()), |_| PAGE_SIZE,
+    where K: Kernel, S: KmType<Set = K::KmTypes>,
+);
+bytes_of!(
+    [K, P] Kmap<'_, K, P>: PageBytes,
+    |guard| ptr::with_exposed_provenance_mut(guard.address()), |_| PAGE_SIZE,
+    where K: PoolKernel,
+);
+bytes_of!(
+    [K, S, P] KmapBatch<'_, K, S, P>: [u8],
+    |guard| ptr::slice_from_raw_parts_mut(ptr::with_exposed_provenance_mut(guard.address()), guard.size()), Self::size,
+    where K: Kernel, S: BatchType<Set = K::KmTypes>, P: BorrowedPage,
+);
 
 /// What one access reads or writes: `u8`, `u16`, `u32`, and `u64` on 64-bit targets. Sealed.
 pub trait Scalar: sealed::Sealed + Copy {}
@@ -371,7 +393,7 @@ mod sealed {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum ViewError {
-    /// It would go past the end of the page.
+    /// It would go past the end of what is mapped.
     OutOfBounds {
         /// Where it would have begun, in bytes from the start of the page.
         offset: usize,
@@ -395,7 +417,9 @@ impl ViewError {
 impl fmt::Display for ViewError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfBounds { offset } => write!(f, "the access at offset {offset} goes past the end of the page"),
+            Self::OutOfBounds { offset } => {
+                write!(f, "the access at offset {offset} goes past the end of what is mapped")
+            }
             Self::Misaligned { offset } => write!(f, "offset {offset} is not aligned for the type"),
         }
     }

@@ -20,8 +20,8 @@ use highmem::page::ReadWrite;
 use highmem::paging::{MemoryType, NonPae, Pae, Paging, Protection};
 use highmem::tlb::Translations;
 use highmem::{
-    DeviceFrame, Frame, Kernel, PAGE_SIZE, Page, PageBytes, Pfn, Slot, Task, ViewError, kmap_atomic, kunmap_atomic,
-    selftest,
+    DeviceFrame, Frame, Kernel, PAGE_SIZE, Page, PageBytes, Pfn, Slot, Task, ViewError, kmap_atomic, kmap_batch,
+    kunmap_atomic, selftest,
 };
 use model::{in_each_mode, panic_of, words_per_entry};
 
@@ -55,6 +55,9 @@ in_each_mode!(
     the_page_is_freed_after_it_is_unmapped,
     a_lazy_slot_shows_each_page_its_own_bytes,
     a_lazy_slot_costs_nothing_for_the_same_page,
+    a_batch_shows_each_page_its_own_bytes_in_its_place,
+    a_batch_is_emptied_and_then_flushed_page_by_page_or_at_once,
+    a_forgotten_batch_is_emptied_by_the_next_and_a_panic_leaves_nothing,
     a_kernel_with_pcids_forgets_in_all_address_spaces,
     a_global_translation_of_a_slot_is_forgotten_in_all_address_spaces,
 );
@@ -563,6 +566,91 @@ fn a_lazy_slot_costs_nothing_for_the_same_page<P: Paging>() {
         assert_eq!(again, Counts { loads: words_per_entry::<P>(), stores: 0, invlpg: 0, flush_all: 0, barriers: 2 });
         flush_lazy(task);
     });
+}
+
+highmem::km_types! {
+    mod batch_km {
+        atomic { many: Many[64] }
+    }
+}
+
+/// Batches of all sizes of pages in any order, beside a plain account of their bytes.
+fn a_batch_shows_each_page_its_own_bytes_in_its_place<P: Paging>() {
+    let machine = Machine::<P, batch_km::Set>::with(config());
+    machine.cpu(0).task(|task| {
+        let mut pages: Vec<_> = (0..64).map(|_| (machine.alloc(Zone::High), FRESH)).collect();
+        let mut seed = 7_u32;
+        let mut below = |limit: usize| {
+            seed = seed.wrapping_mul(1_103_515_245).wrapping_add(12_345);
+            (seed >> 12) as usize % limit
+        };
+        for round in 0..150 {
+            (0..8).for_each(|_| pages.swap(below(64), below(64)));
+            let count = if round % 3 == 0 { 31 + below(6) } else { below(65) };
+            let mut atomic = task.atomic();
+            let (batch, stamps): (Vec<_>, Vec<_>) =
+                pages[..count].iter_mut().map(|(page, stamp)| (page, stamp)).unzip();
+            let mut bytes = kmap_batch(atomic.slots().many, batch).expect("there is room");
+            assert_eq!(bytes.len(), count * PAGE_SIZE);
+            for (page, stamp) in stamps.into_iter().enumerate() {
+                for place in [0, PAGE_SIZE - 1].map(|place| page * PAGE_SIZE + place) {
+                    assert_eq!(bytes[place], *stamp, "byte {place:#x} of {count} pages in round {round}");
+                }
+                *stamp = below(256) as u8;
+                [0, PAGE_SIZE - 1].into_iter().for_each(|place| bytes[page * PAGE_SIZE + place] = *stamp);
+            }
+        }
+        for (page, stamp) in &pages {
+            assert_eq!([0, PAGE_SIZE - 1].map(|place| machine.peek(page.pfn())[place]), [*stamp; 2]);
+        }
+    });
+    assert!(machine.reports().is_empty(), "{:?}", machine.reports());
+}
+
+fn a_batch_is_emptied_and_then_flushed_page_by_page_or_at_once<P: Paging>() {
+    let machine = Machine::<P, batch_km::Set>::with(config());
+    let pages: Vec<_> = (0..64).map(|_| machine.alloc(Zone::High)).collect();
+    machine.cpu(0).task(|task| {
+        for count in [0, 1, 2, 32, 33, 34, 64] {
+            let mut atomic = task.atomic();
+            let many = atomic.slots().many;
+            let (bytes, begin) = machine.cpu(0).count(|| kmap_batch(many, &pages[..count]).expect("there is room"));
+            assert_eq!((begin.stores, begin.invlpg, begin.flush_all), (count * words_per_entry::<P>(), 0, 0));
+            let first = bytes.address();
+            // So that the processor knows them all.
+            assert!(bytes.iter().step_by(PAGE_SIZE).all(|&byte| byte == FRESH));
+            let ((), end) = machine.cpu(0).count(|| drop(bytes));
+            let flushes = if count > 33 { (0, 1) } else { (count, 0) };
+            assert_eq!((end.invlpg, end.flush_all), flushes, "{count} pages");
+            assert_eq!(end.stores, count * words_per_entry::<P>());
+            assert!((0..64).all(|page| machine.translation(first + page * PAGE_SIZE).is_none()));
+        }
+    });
+    assert!(machine.reports().is_empty(), "{:?}", machine.reports());
+}
+
+fn a_forgotten_batch_is_emptied_by_the_next_and_a_panic_leaves_nothing<P: Paging>() {
+    let machine = Machine::<P, batch_km::Set>::with(config());
+    let pages: Vec<_> = (0..64).map(|_| machine.alloc(Zone::High)).collect();
+    machine.cpu(0).task(|task| {
+        let mut atomic = task.atomic();
+        let mut many = atomic.slots().many;
+        if !DEBUG {
+            let forgotten = kmap_batch(many.reborrow(), &pages[..40]).expect("there is room");
+            let first = forgotten.address();
+            assert!(forgotten.iter().step_by(PAGE_SIZE).all(|&byte| byte == FRESH));
+            mem::forget(forgotten);
+            drop(kmap_batch(many.reborrow(), &pages[63..]).expect("there is room"));
+            assert!((0..64).all(|page| machine.translation(first + page * PAGE_SIZE).is_none()));
+        }
+        let broken =
+            pages.iter().enumerate().inspect(|(number, _)| assert!(*number < 35, "on purpose")).map(|(_, page)| page);
+        let text = panic_of(|| drop(kmap_batch(many.reborrow(), broken)));
+        assert!(text.contains("on purpose"), "{text}");
+        let bytes = kmap_batch(many, &pages[..1]).expect("there is room");
+        assert!((1..64).all(|page| machine.translation(bytes.address() + page * PAGE_SIZE).is_none()));
+    });
+    assert!(machine.reports().is_empty(), "{:?}", machine.reports());
 }
 
 fn the_page_is_freed_after_it_is_unmapped<P: Paging>() {

@@ -191,7 +191,7 @@ fn views_are_checked() {
         assert_eq!(guard.view_slice::<u16>(4096, 0), Ok(&[][..]));
         assert_eq!(guard.view_slice::<u64>(0, usize::MAX), Err(ViewError::OutOfBounds { offset: 0 }));
         let error = guard.view_slice::<u8>(4097, 0).unwrap_err();
-        assert_eq!(error.to_string(), "the access at offset 4097 goes past the end of the page");
+        assert_eq!(error.to_string(), "the access at offset 4097 goes past the end of what is mapped");
     });
 }
 

@@ -14,7 +14,6 @@ use crate::machine::Machine;
 use crate::page::Pfn;
 use crate::paging::{PAGE_SIZE, Paging};
 use crate::slot::{Group, KmType, Slot};
-use crate::tlb;
 
 /// How many ranges of pages a scope tells apart.
 const RANGES: usize = 8;
@@ -77,7 +76,7 @@ impl<M: Paging> Scope<M> {
         (!self.is_whole).then(|| self.ranges().fold(0_usize, |sum, range| sum.saturating_add(range.count)))
     }
 
-    /// Has this CPU forget: page by page, or everything, if that is what is left or if there are many (Linux: 33).
+    /// Has this CPU forget: page by page, or everything, if that is what is left or if there are more than [`FLUSH_CEILING`](crate::Kernel::FLUSH_CEILING).
     ///
     /// # Safety
     /// Runs at privilege level 0, and stays on this CPU.
@@ -85,7 +84,7 @@ impl<M: Paging> Scope<M> {
         match self.pages() {
             Some(0) => {}
             // SAFETY: the caller's promise. No other space of this CPU has translations of these pages without PCIDs.
-            Some(1..=tlb::CEILING) if !K::PCIDS => unsafe {
+            Some(pages) if pages <= K::FLUSH_CEILING && !K::PCIDS => unsafe {
                 for range in self.ranges() {
                     (0..range.count).for_each(|page| K::Machine::invlpg(range.start.wrapping_add(page * PAGE_SIZE)));
                 }

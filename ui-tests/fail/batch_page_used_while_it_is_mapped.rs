@@ -1,0 +1,13 @@
+//! A page goes back to where it came from while a batch maps it.
+#[path = "../prelude.rs"]
+mod prelude;
+use highmem::batch::{BatchSlot, BatchType, kmap_batch};
+use prelude::*;
+
+fn give_back<K: Kernel<Paging = Pae>, S: BatchType<Set = K::KmTypes>>(slot: BatchSlot<'_, K, S>, mut page: Frame) {
+    let mut bytes = kmap_batch(slot, [&mut page]).expect("there is room for one");
+    page.into_pfn();
+    bytes.fill(0);
+}
+
+fn main() {}
