@@ -289,6 +289,8 @@ where
         // From here on, the end is the duty of `drop`: also if what follows panics, or the next page does not come.
         self.pages += 1;
         if const { K::CACHES_ALIAS && P::Access::RAM } {
+            // I10: what the kernel does there does not move up across the store.
+            K::Machine::barrier();
             K::before_access(pfn, address, writable);
         }
     }
