@@ -22,6 +22,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::paging::Paging;
 use crate::slot::{Group, KmType};
+use crate::trace;
 
 mod held;
 
@@ -357,6 +358,7 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     let slots = (0..Window::<K>::SLOTS).filter(|&slot| Window::<K>::group(slot) == group);
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
+        trace::unmapped_forgotten::<K>(mapping.slot, mapping.address);
         crate::atomic::unmap_forgotten::<K>(mapping.address, group);
     }
 }
