@@ -273,7 +273,10 @@ mod tests {
             Told { cpu: 1, time: 1500, event: Event::Left(Handler::Interrupt) },
             Told { cpu: 0, time: 2000, event: Event::Unmapped { slot, address } },
         ];
-        assert_eq!(trace, Trace { cpus: 2, events: expected.to_vec(), lost: vec![Lost { cpu: 1, count: 5, since: 4000 }] });
+        assert_eq!(
+            trace,
+            Trace { cpus: 2, events: expected.to_vec(), lost: vec![Lost { cpu: 1, count: 5, since: 4000 }] }
+        );
     }
 
     #[test]

@@ -102,8 +102,6 @@ pub struct Mapped {
     pub caller: String,
     /// It went with its thread when this span began, or ended.
     pub switched: [bool; 2],
-    /// How many guards it had, in the pool.
-    pub users: usize,
 }
 
 /// All of it.
@@ -135,6 +133,8 @@ pub struct Counts {
 /// A mapping that has begun.
 struct Open {
     span: Span,
+    /// How many guards it has.
+    users: u64,
 }
 
 #[derive(Default)]
@@ -160,10 +160,10 @@ pub fn tell(trace: &Trace) -> Story {
         teller.hear(told);
         end = told.time;
     }
-    let missing = trace.events.len() as u64 - teller.counts.events + trace.lost.iter().map(|lost| lost.count).sum::<u64>();
+    let missing =
+        trace.events.len() as u64 - teller.counts.events + trace.lost.iter().map(|lost| lost.count).sum::<u64>();
     teller.finish();
-    let mut rows: Vec<Row> =
-        teller.rows.into_iter().map(|(place, (name, spans))| Row { place, name, spans }).collect();
+    let mut rows: Vec<Row> = teller.rows.into_iter().map(|(place, (name, spans))| Row { place, name, spans }).collect();
     rows.iter_mut().for_each(|row| row.spans.sort_by_key(|span| span.from));
     let cut = cut.map(|lost| (lost.cpu, missing));
     Story { rows, counts: teller.counts, findings: teller.findings, end, cut }
@@ -213,8 +213,8 @@ impl Teller {
                 self.counts.maps += 1;
                 let place = Place::Pool { address: *address };
                 let name = format!("{address:#x}");
-                match self.open.get_mut(&place).and_then(|open| open.span.page.as_mut()) {
-                    Some(page) if page.pfn == *pfn => page.users += 1,
+                match self.open.get_mut(&place) {
+                    Some(open) if open.span.page.as_ref().is_some_and(|page| page.pfn == *pfn) => open.users += 1,
                     Some(_) => self.find(from, cpu, &name, "mapped for one page, and in use for another"),
                     None => self.begin(place, &name, Span::new(from, context, Mapped::new(*pfn, *writable, caller))),
                 }
@@ -256,7 +256,7 @@ impl Teller {
     fn begin(&mut self, place: Place, name: &str, span: Span) {
         self.row(place.clone(), name);
         let from = span.from;
-        if let Some(before) = self.open.insert(place.clone(), Open { span }) {
+        if let Some(before) = self.open.insert(place.clone(), Open { span, users: 1 }) {
             self.find(from, place.cpu().unwrap_or_default(), name, "mapped, and was not unmapped before");
             self.row(place, name).push(Span { to: Some(from), ..before.span });
         }
@@ -274,12 +274,10 @@ impl Teller {
 
     /// A user of the pool goes; the mapping is over with the last.
     fn leave(&mut self, place: &Place, time: u64, cpu: u8) {
-        let users = self.open.get_mut(place).and_then(|open| open.span.page.as_mut()).map(|page| &mut page.users);
+        let users = self.open.get_mut(place).map(|open| &mut open.users);
         let name = if let Place::Pool { address } = place { format!("{address:#x}") } else { String::new() };
         match users {
-            Some(users) if *users > 1 => {
-                *users -= 1;
-            }
+            Some(users) if *users > 1 => *users -= 1,
             Some(_) => {
                 self.end(place, &name, time);
             }
@@ -288,8 +286,7 @@ impl Teller {
     }
 
     fn finish(&mut self) {
-        let users = |span: &Span| span.page.as_ref().map_or(1, |page| page.users as u64);
-        self.counts.open = self.open.values().map(|open| users(&open.span)).sum::<u64>();
+        self.counts.open = self.open.values().map(|open| open.users).sum::<u64>();
         self.counts.open += self.away.values().map(|spans| spans.len() as u64).sum::<u64>();
         for (place, open) in std::mem::take(&mut self.open) {
             self.row(place, "").push(open.span);
@@ -305,7 +302,7 @@ impl Teller {
 
 impl Mapped {
     fn new(pfn: u64, writable: bool, caller: &str) -> Self {
-        Self { pfn, writable, caller: caller.to_owned(), switched: [false; 2], users: 1 }
+        Self { pfn, writable, caller: caller.to_owned(), switched: [false; 2] }
     }
 }
 
@@ -377,17 +374,15 @@ mod tests {
     #[test]
     fn what_is_left_out_is_found() {
         let begins = [map(0, 10, 1), map(0, 20, 1), unmap(0, 30)];
-        assert_eq!(
-            story(begins.to_vec()).findings,
-            ["0.020 us, CPU 0, User0: mapped, and was not unmapped before"]
-        );
+        assert_eq!(story(begins.to_vec()).findings, ["0.020 us, CPU 0, User0: mapped, and was not unmapped before"]);
         assert_eq!(story(vec![unmap(1, 30)]).findings, ["0.030 us, CPU 1, User0: unmapped, and was not mapped"]);
         let address = 0xfe00_0000;
         let pool = story(vec![told(0, 5, Event::PoolUnmapped { address })]).findings;
         assert_eq!(pool, ["0.005 us, CPU 0, 0xfe000000: unmapped, and was not mapped"]);
         let left = story(vec![told(0, 5, Event::Left(Handler::Softirq))]).findings;
         assert_eq!(left, ["0.005 us, CPU 0, handlers: one ends that has not begun"]);
-        let crossed = [Event::Entered(Handler::Softirq), Event::Entered(Handler::Interrupt), Event::Left(Handler::Softirq)];
+        let crossed =
+            [Event::Entered(Handler::Softirq), Event::Entered(Handler::Interrupt), Event::Left(Handler::Softirq)];
         let crossed = story(crossed.map(|event| told(0, 5, event)).to_vec()).findings;
         assert_eq!(crossed, ["0.005 us, CPU 0, handlers: one ends that is not the last that began"]);
         let (slot, address) = ("User0".to_owned(), ADDRESS);
@@ -426,8 +421,16 @@ mod tests {
         let (slot, address) = ("User0".to_owned(), ADDRESS);
         let out = |time, pfn| told(0, time, Event::SwitchedOut { slot: slot.clone(), address, pfn });
         let back = |time, pfn| told(0, time, Event::SwitchedIn { slot: slot.clone(), address, pfn });
-        let story =
-            story(vec![map(0, 1, 7), out(2, 7), map(0, 3, 8), out(4, 8), back(5, 7), unmap(0, 6), back(7, 8), out(8, 8)]);
+        let story = story(vec![
+            map(0, 1, 7),
+            out(2, 7),
+            map(0, 3, 8),
+            out(4, 8),
+            back(5, 7),
+            unmap(0, 6),
+            back(7, 8),
+            out(8, 8),
+        ]);
         assert_eq!(times(&story), [[(1, Some(2)), (3, Some(4)), (5, Some(6)), (7, Some(8))]]);
         let pages = story.rows[0].spans.iter().filter_map(|span| span.page.as_ref());
         let pages: Vec<_> = pages.map(|page| (page.pfn, page.switched)).collect();
