@@ -188,6 +188,18 @@ fn text(bytes: &mut Bytes<'_>, texts: &mut Vec<String>) -> Result<()> {
     Ok(())
 }
 
+/// A path without the way into a directory and out again: examples are beside the package that they belong to.
+fn tidy(path: &str) -> String {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in path.split('/') {
+        match parts.last() {
+            Some(&last) if part == ".." && last != ".." && !last.is_empty() => _ = parts.pop(),
+            _ => parts.push(part),
+        }
+    }
+    parts.join("/")
+}
+
 fn event(bytes: &mut Bytes<'_>, texts: &[String], clock: &Clock) -> Result<Told> {
     let (cpu, kind, flags) = (bytes.u8()?, bytes.u8()?, bytes.u8()?);
     let mut text = || {
@@ -197,7 +209,7 @@ fn event(bytes: &mut Bytes<'_>, texts: &[String], clock: &Clock) -> Result<Told>
     let (slot, file) = (text()?, text()?);
     let (line, column) = (bytes.u32()?, bytes.u32()?);
     let (time, address, pfn) = (clock.nanoseconds(bytes.u64()?)?, bytes.u64()?, bytes.u64()?);
-    let caller = format!("{file}:{line}:{column}");
+    let caller = format!("{}:{line}:{column}", tidy(&file));
     let (writable, table) = (flags & 1 != 0, flags & 2 != 0);
     let handler = || match flags {
         1 => Ok(Handler::Softirq),
@@ -277,6 +289,12 @@ mod tests {
             trace,
             Trace { cpus: 2, events: expected.to_vec(), lost: vec![Lost { cpu: 1, count: 5, since: 4000 }] }
         );
+    }
+
+    #[test]
+    fn paths_are_short() {
+        let paths = ["kernel/../examples/a.rs", "a/b/../../c.rs", "../a.rs", "/../a.rs", "a.rs"].map(tidy);
+        assert_eq!(paths, ["examples/a.rs", "c.rs", "../a.rs", "/../a.rs", "a.rs"]);
     }
 
     #[test]

@@ -82,12 +82,19 @@ pub fn svg(story: &Story, title: &str, part: Part, width: u64, alone: bool) -> M
             @for tick in ticks {
                 @let x = hundredths(layout.x(tick));
                 line .tick x1=(x) x2=(x) y1=(AXIS - 6) y2=(y) {}
-                text .time x=(x) y="14" text-anchor=(anchor(&layout, tick)) { (time(tick)) }
+                text .time x=(x) y="14" text-anchor=(anchor(&layout, tick)) { (round(tick)) }
             }
             @for part in body { "\n" (part) }
             @if alone { "\n" (key(y + 12, &layout)) }
         }
     }
+}
+
+/// A round time, without what is zero behind the point.
+fn round(tick: u64) -> String {
+    let said = time(tick);
+    let (number, unit) = said.split_once(' ').unwrap_or((&said, ""));
+    format!("{} {unit}", number.trim_end_matches('0').trim_end_matches('.'))
 }
 
 /// On which side of a time its text is: within the picture.
@@ -188,5 +195,6 @@ mod tests {
         assert_eq!(ticks(Part { from: 1100, to: 5900 }, 5), [2000, 3000, 4000, 5000]);
         assert_eq!(ticks(Part { from: 0, to: 3 }, 10), [0, 1, 2, 3]);
         assert_eq!(ticks(Part { from: 7, to: 7 }, 10), [7]);
+        assert_eq!([0, 1500, 20_000_000].map(round), ["0 us", "1.5 us", "20 ms"]);
     }
 }

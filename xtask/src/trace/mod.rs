@@ -36,7 +36,7 @@ use story::{Span, Story};
 const FEATURE: &str = "trace";
 
 /// As many bars as a page shows if nobody says what it is to show.
-const BARS: usize = 1000;
+const BARS: usize = 150;
 
 /// How many characters a time line has on the terminal.
 const WIDTH: usize = 100;
