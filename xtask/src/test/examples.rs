@@ -64,7 +64,7 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
 }
 
 /// Examples that end all that they map, and the CPUs on which they are traced.
-const TRACED: [(&str, usize); 3] = [("token_tour", 1), ("copy_highpage", 1), ("highpte", 2)];
+const TRACED: [(&str, usize); 2] = [("token_tour", 1), ("highpte", 2)];
 
 /// Each mapping that is told of ends, in the slot where it began, and handlers nest.
 fn traces(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
