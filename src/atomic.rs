@@ -25,6 +25,7 @@ use crate::page::{Access, Page, Pfn};
 use crate::paging::{Paging, Protection};
 use crate::slot::{Group, KmType, Slot};
 use crate::tlb::{self, Behind, Known, PageAddress};
+use crate::trace::{self, Whole};
 
 /// Maps `page` in `slot` on this CPU. Linux: `kmap_atomic()`.
 ///
@@ -66,7 +67,11 @@ where
         None => {
             let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
             let global = K::TRANSLATIONS.are_global();
-            map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()))
+            let _whole = Whole::<K, S>::begin();
+            let address =
+                map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()));
+            trace::mapped::<K, S, P>(pfn, address);
+            address
         }
     };
     let at = At::begin(&page, address);
@@ -164,6 +169,9 @@ where
             if debug::ON {
                 debug::report_forgotten::<K, S>();
             }
+            if !lazy::is_lazy::<S>() {
+                trace::unmapped::<K, S>(address);
+            }
             // In a lazy slot it is the page before, as a rule.
             unmap_forgotten::<K>(address, S::GROUP);
         }
@@ -211,6 +219,8 @@ where
     #[inline]
     fn drop(&mut self) {
         self.at.end();
+        let _whole = Whole::<K, S>::begin();
+        trace::unmapped::<K, S>(self.at.address());
         if lazy::is_lazy::<S>() {
             // I10: no access to the page moves down to where it is another's.
             K::Machine::barrier();

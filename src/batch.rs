@@ -61,6 +61,7 @@ use crate::page::{Access, Page};
 use crate::paging::{PAGE_SIZE, Paging, Protection};
 use crate::slot::{BatchEntries, Invariant, KmTypes, StaysHere};
 use crate::tlb;
+use crate::trace;
 
 /// A batch: a slot type with several consecutive entries.
 ///
@@ -266,7 +267,7 @@ where
                 debug::report_forgotten_batch::<K>(S::INDEX);
             }
             // SAFETY: I1: as above. I4: the bytes were borrowed from the guard.
-            unsafe { unmap_forgotten::<K>(address, S::ENTRIES.pages) };
+            unsafe { unmap_forgotten::<K>(&S::ENTRIES, address) };
         }
         if debug::ON {
             debug::remember_origin::<K>(pte);
@@ -276,6 +277,7 @@ where
 
     /// Maps one more page behind those before. There is room for it.
     #[inline]
+    #[track_caller]
     fn add(&mut self, page: P) {
         let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
         let global = K::TRANSLATIONS.are_global();
@@ -288,6 +290,7 @@ where
         };
         // From here on, the end is the duty of `drop`: also if what follows panics, or the next page does not come.
         self.pages += 1;
+        trace::mapped_in_batch::<K, P>(&S::ENTRIES, pfn, address);
         if const { K::CACHES_ALIAS && P::Access::RAM } {
             // I10: what the kernel does there does not move up across the store.
             K::Machine::barrier();
@@ -313,6 +316,7 @@ where
         if debug::ON && pages > 0 {
             debug::check_same_cpu::<K>(S::ENTRIES.name, address, |cpu| Window::<K>::batch_place(cpu, S::INDEX).0);
         }
+        trace::unmapped_batch::<K>(&S::ENTRIES, address, pages);
         // SAFETY: I1: the token is the guard's. I4: no address of the mapping is left in use.
         unsafe { unmap::<K>(address, pages) };
     }
@@ -338,15 +342,16 @@ pub(crate) unsafe fn unmap<K: Kernel>(address: usize, pages: usize) {
 /// The batch's last guard was forgotten (`mem::forget`), so its mappings are still there.
 ///
 /// # Safety
-/// As [`unmap`], where the batch has `room` entries.
+/// As [`unmap`], where the batch has these entries.
 #[cold]
 #[inline(never)]
-pub(crate) unsafe fn unmap_forgotten<K: Kernel>(address: usize, room: usize) {
+pub(crate) unsafe fn unmap_forgotten<K: Kernel>(entries: &BatchEntries, address: usize) {
     let first = Window::<K>::entry_of(address);
     // SAFETY: the caller's promise.
     unsafe {
         let in_use = |&page: &usize| !K::Paging::is_empty::<K::Machine>(first.wrapping_add(page));
-        let pages = (0..room).take_while(in_use).count();
+        let pages = (0..entries.pages).take_while(in_use).count();
+        trace::unmapped_batch::<K>(entries, address, pages);
         (0..pages).for_each(|page| cache::end_of_entry::<K>(address + page * PAGE_SIZE, first.wrapping_add(page)));
         unmap::<K>(address, pages);
     }

@@ -50,12 +50,13 @@ use core::marker::PhantomData;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
 
-use crate::debug::{self, Held};
+use crate::debug::{self, Held, Serving};
 use crate::kernel::{Kernel, LocalKernel};
 use crate::local::sealed::SaveLevels as _;
 use crate::local::{InAtomic, InIrq, InNmi, InSoftirq, InTask, Local};
 use crate::machine::Machine as _;
 use crate::slot::{Group, KmTypes, StaysHere};
+use crate::trace;
 
 /// Not `Send`, not `Sync` (I2), no longer than `'cx`.
 struct Here<'cx, K> {
@@ -75,7 +76,7 @@ type NmiSlots<'cx, K> = <<K as Kernel>::KmTypes as KmTypes>::Nmi<'cx, K>;
 
 /// A context that begins at an entry point of the kernel, by an `unsafe` promise.
 macro_rules! entry_context {
-    ($(#[$meta:meta])* $name:ident, slots $group:ident, $(#[$enter_meta:meta])*) => {
+    ($(#[$meta:meta])* $name:ident, serves $serving:ident, slots $group:ident, $(#[$enter_meta:meta])*) => {
         $(#[$meta])*
         pub struct $name<'e, K>(Here<'e, K>);
 
@@ -83,8 +84,10 @@ macro_rules! entry_context {
             $(#[$enter_meta])*
             #[inline]
             pub unsafe fn enter<R>(f: impl FnOnce(&mut $name<'_, K>) -> R) -> R {
+                trace::entered::<K>(Serving::$serving);
                 let result = f(&mut $name(Here::NEW));
                 debug::check_empty::<K>(Group::$group);
+                trace::left::<K>(Serving::$serving);
                 result
             }
         }
@@ -93,7 +96,7 @@ macro_rules! entry_context {
 
 entry_context! {
     /// A softirq, or what the kernel has in its place: runs after interrupt handlers, with interrupts on, cannot sleep.
-    Softirq, slots SoftirqsOff,
+    Softirq, serves SoftirqHandler, slots SoftirqsOff,
     /// Runs `f` as the context of a softirq.
     ///
     /// # Safety
@@ -104,7 +107,7 @@ entry_context! {
 
 entry_context! {
     /// An interrupt handler, with interrupts off.
-    HardIrq, slots InterruptsOff,
+    HardIrq, serves InterruptHandler, slots InterruptsOff,
     /// Runs `f` as the context of an interrupt handler.
     ///
     /// # Safety
@@ -114,7 +117,7 @@ entry_context! {
 
 entry_context! {
     /// A non-maskable interrupt.
-    Nmi, slots InNmi,
+    Nmi, serves NmiHandler, slots InNmi,
     /// Runs `f` as the context of a non-maskable interrupt.
     ///
     /// # Safety

@@ -24,6 +24,7 @@ use crate::kernel::Kernel;
 use crate::machine::Machine;
 use crate::paging::{PAGE_SIZE, Paging};
 use crate::slot::{Group, KmType, KmTypes};
+use crate::trace;
 
 mod held;
 
@@ -383,13 +384,14 @@ pub(crate) fn check_empty<K: Kernel>(group: Group) {
     let slots = (0..Window::<K>::SLOTS).filter(|&slot| Window::<K>::group(slot) == group);
     for mapping in slots.filter_map(|slot| mapping::<K>(K::cpu(), slot)) {
         K::report(&Report::Forgotten { mapping, caller: None });
+        trace::unmapped_forgotten::<K>(mapping.slot, mapping.address);
         atomic::unmap_forgotten::<K>(mapping.address, group);
     }
     for (index, entries) in K::KmTypes::BATCHES.iter().enumerate().filter(|(_, entries)| entries.group == group) {
         if let Some(mapping) = mapping_of_batch::<K>(K::cpu(), index, 0) {
             K::report(&Report::Forgotten { mapping, caller: None });
             // SAFETY: I1: the context that has the token ends. I4: the bytes were borrowed from the guard.
-            unsafe { batch::unmap_forgotten::<K>(mapping.address, entries.pages) };
+            unsafe { batch::unmap_forgotten::<K>(entries, mapping.address) };
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::paging::{PAGE_SIZE, Paging, Pat};
 use crate::pool::PoolTable;
 use crate::slot::KmTypes;
 use crate::tlb::{self, Translations};
+use crate::trace::Event;
 
 /// What the crate has to know of a kernel. Implemented once, for an empty type that names the kernel.
 ///
@@ -100,6 +101,9 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Maps pages of the direct map through slots, too. For tests: a machine without high memory then runs the same code. On with
     /// the feature `debug`, unless the kernel says otherwise.
     const FORCE_MAP: bool = debug::ON;
+
+    /// Whether the kernel wants to hear of each mapping: then it implements [`trace`](Self::trace).
+    const TRACED: bool = false;
 
     /// How many slots each CPU has for [local maps](crate::local): `Locals::of::<Self>()`, if the kernel is a [`LocalKernel`].
     const LOCALS: Locals = Locals::NONE;
@@ -229,6 +233,18 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Unless the kernel does something else with it.
     fn report(report: &Report) {
         panic!("{report}");
+    }
+
+    /// Is told what is mapped and unmapped on this CPU, and which handlers run, with [`TRACED`](Self::TRACED): see [`trace`](crate::trace).
+    ///
+    /// Called in any context in which pages are mapped, as often as they are: it does not sleep, nor map, and what it writes to has to stand
+    /// being interrupted by another call. The CPU stays the same meanwhile, but for the pool's events.
+    #[inline]
+    fn trace(event: &Event) {
+        let _ = event;
+        const {
+            assert!(!Self::TRACED, "the kernel is traced: implement `Kernel::trace`");
+        }
     }
 }
 

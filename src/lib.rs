@@ -36,6 +36,7 @@ mod sync;
 #[cfg(test)]
 mod test_kernel;
 pub mod tlb;
+pub mod trace;
 pub mod unmapped;
 pub mod user;
 pub mod view;

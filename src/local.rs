@@ -90,6 +90,7 @@ use crate::page::{Access, DeviceMemory, Page, Pfn};
 use crate::paging::{MemoryType, Paging};
 use crate::slot::{Group, Invariant, KmType, Slot, StaysHere};
 use crate::tlb::{self, PageAddress};
+use crate::trace::{self, Switch};
 
 /// The right to map pages at depth `D` and below, in the slots of level `L`.
 ///
@@ -621,6 +622,7 @@ fn save<K: LocalKernel>(area: &K::SaveArea) {
             low.store(entry as u32, Relaxed);
             high.store((entry >> 32) as u32, Relaxed);
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                trace::switched::<K>(Switch::Out, Window::<K>::NAMED + depth, address, pte);
                 cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
@@ -644,6 +646,7 @@ fn restore<K: LocalKernel>(area: &K::SaveArea) {
         // entry is written.
         unsafe {
             if !K::Paging::is_empty::<K::Machine>(pte) {
+                trace::unmapped_forgotten::<K>(Window::<K>::name(Window::<K>::NAMED + depth), address);
                 cache::end_of_entry::<K>(address, pte);
                 K::Paging::clear::<K::Machine>(pte);
                 tlb::forget::<K>(address);
@@ -651,6 +654,7 @@ fn restore<K: LocalKernel>(area: &K::SaveArea) {
             let entry = u64::from(high.load(Relaxed)) << 32 | u64::from(low.load(Relaxed));
             K::Paging::restore::<K::Machine>(pte, entry);
             cache::begin_of_entry::<K>(address, pte);
+            trace::switched::<K>(Switch::In, Window::<K>::NAMED + depth, address, pte);
         }
     }
     K::Machine::barrier();

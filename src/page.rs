@@ -270,6 +270,10 @@ pub unsafe trait Page {
     /// How the processor caches them.
     const MEMORY_TYPE: MemoryType = MemoryType::WriteBack;
 
+    /// Whether it is a page table: for [`trace`](crate::trace).
+    #[doc(hidden)]
+    const IS_TABLE: bool = false;
+
     /// The frame.
     fn pfn(&self) -> Pfn<Self::Paging>;
 }

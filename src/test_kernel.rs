@@ -18,6 +18,7 @@ use crate::machine::recorder::{Event, Recorder};
 use crate::pagetable::Cpus;
 use crate::paging::Pae;
 use crate::tlb::Translations;
+use crate::trace;
 use crate::{
     BounceKernel, Fixmap, Kernel, KmTypes, MaySleep, PAGE_SIZE, PageBytes, PageTableKernel, Pfn, Pool, PoolKernel,
     linux,
@@ -39,6 +40,8 @@ std::thread_local! {
     /// What the kernel says that it is doing, and what was reported to it.
     pub(crate) static STATE: Cell<Option<State>> = const { Cell::new(None) };
     pub(crate) static REPORTS: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+    /// What a traced kernel was told.
+    static TRACE: RefCell<Vec<trace::Event>> = const { RefCell::new(Vec::new()) };
     static POOL: &'static Pool<512> = Box::leak(Box::new(Pool::new::<TestKernel<false>>()));
     /// What others do while this thread waits for an entry of the pool, wait by wait.
     pub(crate) static MEANWHILE: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
@@ -88,6 +91,7 @@ pub(crate) fn entry_address(index: usize) -> usize {
 pub(crate) trait Variant: 'static {
     type Fixmap: FixmapTables;
     const TRANSLATIONS: Translations;
+    const TRACED: bool = false;
     fn fixmap() -> &'static Self::Fixmap;
 }
 
@@ -128,6 +132,26 @@ impl Variant for GlobalTranslations {
     }
 }
 
+/// As [`Shared`], and the kernel hears of what is mapped.
+pub(crate) struct Traced;
+
+impl Variant for Traced {
+    type Fixmap = Fixmap<1>;
+    const TRANSLATIONS: Translations = Translations::Untagged;
+    const TRACED: bool = true;
+
+    fn fixmap() -> &'static Fixmap<1> {
+        Shared::fixmap()
+    }
+}
+
+/// What a traced kernel was told meanwhile.
+pub(crate) fn traced(f: impl FnOnce()) -> Vec<trace::Event> {
+    TRACE.take();
+    f();
+    TRACE.take()
+}
+
 pub(crate) struct TestKernel<const FORCE_MAP: bool, T = linux::Set, V = Shared>(PhantomData<(T, V)>);
 
 // SAFETY: I1: the entries are read by no page walker, and each thread has its own; nothing is preempted or interrupted.
@@ -141,6 +165,7 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes, V: Variant> Kernel for TestKernel
     const FIXMAP_BASE: usize = FIXMAP_BASE;
     const TRANSLATIONS: Translations = V::TRANSLATIONS;
     const FORCE_MAP: bool = FORCE_MAP;
+    const TRACED: bool = V::TRACED;
 
     fn fixmap() -> &'static V::Fixmap {
         V::fixmap()
@@ -192,6 +217,22 @@ unsafe impl<const FORCE_MAP: bool, T: KmTypes, V: Variant> Kernel for TestKernel
         REPORTS.with_borrow_mut(|reports| reports.push(report.to_string()));
     }
 
+    fn trace(event: &trace::Event) {
+        // The slot is held: its entry is there while anybody is told of it. Otherwise the event is missed.
+        let is_there = match *event {
+            trace::Event::Mapped { address, .. } | trace::Event::Unmapped { address, .. } => {
+                entry((address - FIXMAP_BASE) / PAGE_SIZE) != 0
+            }
+            trace::Event::PoolMapped { address, .. } | trace::Event::PoolUnmapped { address } => {
+                pool_entry((address - PKMAP_BASE) / PAGE_SIZE) != 0
+            }
+            _ => true,
+        };
+        if is_there {
+            TRACE.with_borrow_mut(|events| events.push(*event));
+        }
+    }
+
     fn direct_map(pfn: Pfn<Pae>) -> Option<NonNull<PageBytes>> {
         let page = LOWMEM.with(|lowmem| lowmem.0.get()).cast::<PageBytes>().wrapping_add(pfn.number());
         (pfn.number() < LOWMEM_FRAMES).then(|| NonNull::new(page).expect("a leaked box is not null"))
@@ -209,7 +250,7 @@ pub(crate) fn pool_entry(index: usize) -> u64 {
 }
 
 // SAFETY: I8: there is no page walker, and no other CPU.
-unsafe impl<const FORCE_MAP: bool> PoolKernel for TestKernel<FORCE_MAP> {
+unsafe impl<const FORCE_MAP: bool, V: Variant> PoolKernel for TestKernel<FORCE_MAP, linux::Set, V> {
     type PoolEntries = U4;
     type Pool = Pool<512>;
 

@@ -105,6 +105,8 @@ pub(crate) extern "C" fn start(start_info: u32, has_nx: bool) -> ! {
     frames::init(memory::map());
     pic::init();
     timer::init();
+    #[cfg(feature = "trace")]
+    crate::trace::init();
     sched::init();
     irq::init();
     smp::init();

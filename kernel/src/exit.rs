@@ -26,6 +26,8 @@ static PANICKING: AtomicUsize = AtomicUsize::new(0);
 /// Prints the verdict and ends QEMU. Without the `isa-debug-exit` device, the CPU halts.
 pub fn exit(success: bool) -> ! {
     irq::save();
+    #[cfg(feature = "trace")]
+    crate::trace::hand_over();
     println!("verdict: {}", if success { "PASS" } else { "FAIL" });
     console::flush();
     // SAFETY: the port of QEMU's exit device, or else of nothing.

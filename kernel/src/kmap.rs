@@ -78,6 +78,8 @@ unsafe impl Kernel for ExampleKernel {
 
     const LOCALS: Locals = Locals::of::<Self>();
 
+    const TRACED: bool = cfg!(feature = "trace");
+
     const TRANSLATIONS: Translations =
         if paging::GLOBAL_TRANSLATIONS { Translations::Global } else { Translations::Untagged };
 
@@ -144,6 +146,11 @@ unsafe impl Kernel for ExampleKernel {
 
     fn report(report: &Report) {
         REPORTS.with(|reports| reports.push(report.to_string()));
+    }
+
+    #[cfg(feature = "trace")]
+    fn trace(event: &highmem::trace::Event) {
+        crate::trace::record(event);
     }
 
     #[inline]

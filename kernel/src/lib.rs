@@ -59,6 +59,8 @@ pub mod spaces;
 pub mod sync;
 pub mod thread;
 pub mod timer;
+#[cfg(feature = "trace")]
+pub mod trace;
 mod trap;
 pub mod user;
 #[cfg(target_arch = "x86_64")]

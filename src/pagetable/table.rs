@@ -21,6 +21,8 @@ unsafe impl<M: Paging> Page for TablePage<'_, M> {
     type Paging = M;
     type Access = Volatile;
 
+    const IS_TABLE: bool = true;
+
     #[inline]
     fn pfn(&self) -> Pfn<M> {
         self.0

@@ -2,6 +2,7 @@
 
 use core::fmt;
 use core::marker::PhantomData;
+use core::panic::Location;
 
 use super::span::Span;
 use super::work::Work;
@@ -11,6 +12,7 @@ use crate::kernel::PoolKernel;
 use crate::machine::Machine;
 use crate::page::{Page, Pfn};
 use crate::slot::Invariant;
+use crate::trace;
 
 /// A page mapped for all CPUs; dropping it unmaps.
 ///
@@ -88,10 +90,13 @@ impl<K: PoolKernel, P> sealed::Guard for Kmap<'_, K, P> {}
 impl<'cx, K: PoolKernel, P> Kmap<'cx, K, P> {
     /// A guard of a page that has just been mapped.
     #[inline]
-    pub(super) fn new(address: usize, page: P, held_by: HeldBy<'cx>) -> Self
+    pub(super) fn new(address: usize, page: P, held_by: HeldBy<'cx>, caller: &'static Location<'static>) -> Self
     where
         P: Page<Paging = K::Paging>,
     {
+        if const { K::TRACED } && Span::<K>::contains(address) {
+            trace::pool_mapped::<K, P>(&page, address, caller);
+        }
         Self {
             mapping: Mapping {
                 at: At::begin(&page, address),
@@ -139,6 +144,7 @@ impl<K: PoolKernel, P> Drop for Mapping<'_, K, P> {
         if let Some(entry) = Span::<K>::entry_at(self.at.address()) {
             // I10: no access to the page moves down behind the end of its use.
             K::Machine::barrier();
+            trace::pool_unmapped::<K>(self.at.address());
             K::pool().leave::<K>(entry);
         }
     }

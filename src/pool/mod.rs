@@ -142,7 +142,7 @@ where
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
     match take::<K, P>(&page, Some(may_sleep)) {
-        Ok(address) => Ok((Kmap::new(address, page, held.add(caller)), may_sleep)),
+        Ok(address) => Ok((Kmap::new(address, page, held.add(caller), caller), may_sleep)),
         Err(why) => Err(KmapError { page, why }),
     }
 }
@@ -173,9 +173,11 @@ where
     task.held.check_none::<K>();
     let (held, may_sleep, caller) = (&task.held, &mut task.may_sleep, Location::caller());
     match take_all::<K, 2>([Place::of::<K, P>(&first), Place::of::<K, Q>(&second)], Some(may_sleep)) {
-        Ok([one, other]) => {
-            Ok((Kmap::new(one, first, held.add(caller)), Kmap::new(other, second, held.add(caller)), may_sleep))
-        }
+        Ok([one, other]) => Ok((
+            Kmap::new(one, first, held.add(caller), caller),
+            Kmap::new(other, second, held.add(caller), caller),
+            may_sleep,
+        )),
         Err(why) => Err(KmapError { page: (first, second), why }),
     }
 }
@@ -209,7 +211,8 @@ where
         Ok(addresses) => {
             let mut addresses = addresses.into_iter();
             // As many as there are pages.
-            let guards = pages.map(|page| Kmap::new(addresses.next().unwrap_or_default(), page, held.add(caller)));
+            let guards =
+                pages.map(|page| Kmap::new(addresses.next().unwrap_or_default(), page, held.add(caller), caller));
             Ok((guards, may_sleep))
         }
         Err(why) => Err(KmapError { page: pages, why }),
@@ -230,7 +233,7 @@ where
 {
     const { Memory::<P>::check() };
     match take::<K, P>(&page, None) {
-        Ok(address) => Ok((Kmap::new(address, page, HeldBy::NOBODY), context.rest())),
+        Ok(address) => Ok((Kmap::new(address, page, HeldBy::NOBODY, Location::caller()), context.rest())),
         Err(why) => Err(KmapError { page, why }),
     }
 }
@@ -239,6 +242,7 @@ where
 ///
 /// `None` says nothing about a page that is mapped to be written, through `&mut page`: its mapping is not this one's.
 #[inline]
+#[track_caller]
 #[allow(clippy::type_complexity, reason = "the guard and the context")]
 pub fn page_address<'cx, 'p, K, P, C>(
     context: &'cx mut C,
@@ -254,7 +258,7 @@ where
         Place::Direct(address) => address,
         Place::Pool(wanted) => K::pool().find::<K>(wanted).ok()??,
     };
-    Some((Kmap::new(address, page, HeldBy::NOBODY), context.rest()))
+    Some((Kmap::new(address, page, HeldBy::NOBODY, Location::caller()), context.rest()))
 }
 
 /// Has all CPUs forget all pages that are idle in the pool: before such a page gets another cache attribute, becomes a table that a

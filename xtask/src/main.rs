@@ -17,6 +17,7 @@ mod sabotage;
 mod say;
 mod setup;
 mod test;
+mod trace;
 mod tree;
 mod workspace;
 
@@ -42,6 +43,7 @@ Examples:
   cargo xtask qemu --list                   the bare-metal programs
   cargo xtask qemu hello_highmem --mem 8G   boot one of them
   cargo xtask demo --arch x86_64            the same on 64 bits
+  cargo xtask trace irq_slots               who mapped what, when: a time line of each slot
   cargo xtask bench --exact                 what it costs, beside Linux, in instructions
   cargo xtask museum                        the pages about real bugs, anew
   cargo xtask new ../my-kernel              a kernel of your own that maps its first page";
@@ -69,6 +71,8 @@ enum Command {
     Qemu(QemuArgs),
     /// Say what is installed, which toolchain builds what, and what to do about what is missing; install nothing
     Doctor,
+    /// Boot a program that writes down each mapping, and draw a time line of each slot: as text, and as a page
+    Trace(TraceArgs),
     /// Make the pages about real bugs (docs/museum.html, docs/museum.md) of what is in ui-tests/museum
     Museum(MuseumArgs),
     /// Make a small kernel that uses highmem, in an empty folder, to go on from
@@ -164,6 +168,39 @@ struct NewArgs {
 }
 
 #[derive(Args)]
+struct TraceArgs {
+    /// The program to boot
+    name: String,
+    /// The paging mode
+    #[arg(long, value_enum, default_value_t)]
+    arch: Arch,
+    /// Where each CPU has its slots
+    #[arg(long, value_enum, default_value_t)]
+    window: Window,
+    /// Count instructions instead of time, a nanosecond each: the same in every run
+    #[arg(long)]
+    icount: bool,
+    /// How many CPUs: 1 to 4
+    #[arg(long, default_value = "1", value_name = "CPUS", value_parser = clap::value_parser!(u8).range(1..=4))]
+    smp: u8,
+    /// Seconds until a program without a verdict is killed
+    #[arg(long, default_value = "300", value_name = "SECONDS", allow_negative_numbers = true, value_parser = seconds)]
+    timeout: Duration,
+    /// Show what comes from this time on, such as 250us or 1.5ms [default: from the first mapping on]
+    #[arg(long, value_name = "TIME", value_parser = trace::parse_time)]
+    from: Option<u64>,
+    /// Show so much time [default: as much as there is room for]
+    #[arg(long = "for", value_name = "TIME", value_parser = trace::parse_time)]
+    length: Option<u64>,
+    /// How many mappings to print: the page has more
+    #[arg(long, default_value = "30", value_name = "COUNT")]
+    lines: usize,
+    /// Write the picture alone to this file, too
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+}
+
+#[derive(Args)]
 struct MuseumArgs {
     /// Write nothing: look whether the pages are up to date
     #[arg(long)]
@@ -184,6 +221,7 @@ fn main() -> ExitCode {
         Command::Qemu(args) if args.list => list_programs(),
         Command::Qemu(args) => boot(&args, cli.toolchain),
         Command::Doctor => setup::doctor(cli.toolchain),
+        Command::Trace(args) => trace(args, cli.toolchain),
         Command::Museum(args) => museum::run(args.check),
         Command::New(args) => new::run(&args.dir, args.name.as_deref(), args.path_of_crate.as_deref(), cli.toolchain),
     };
@@ -222,7 +260,7 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
     let cpu = args.cpu.as_deref().unwrap_or(args.arch.cpu()).to_owned();
     let memory = args.mem.unwrap_or(qemu::Memory::of(&cpu));
     let (cpus, icount, limit) = (args.smp.into(), args.icount, args.timeout);
-    let machine = qemu::Machine { memory, cpu, cpus, disk: program.disk(args.arch), icount, limit };
+    let machine = qemu::Machine { memory, cpu, cpus, disk: program.disk(args.arch), console: None, icount, limit };
     say::heading(&format!("Booting {} ({}{}) on {machine}", program.name, args.arch, args.window.remark()));
     let run = qemu::run(elf, &machine, say::guest)?;
     match run.outcome {
@@ -232,6 +270,12 @@ fn boot(args: &QemuArgs, choice: Choice) -> Result<bool> {
         }
         outcome => bail!("{}: {outcome}", program.name),
     }
+}
+
+fn trace(args: TraceArgs, choice: Choice) -> Result<bool> {
+    let TraceArgs { name, arch, window, icount, smp, timeout: limit, from, length, lines, svg } = args;
+    let machine = qemu::Machine { cpus: smp.into(), icount, limit, ..qemu::Machine::of(arch) };
+    trace::run(&trace::Wanted { name, arch, window, machine, from, length, lines, svg }, choice)
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

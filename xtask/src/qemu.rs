@@ -5,7 +5,7 @@
 //! not start) must not be mistaken for either verdict. Each of them is one [`Outcome`].
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::{Duration, Instant};
@@ -99,6 +99,8 @@ pub struct Machine {
     pub cpus: usize,
     /// Its disk, if it has one.
     pub disk: Option<Disk>,
+    /// Where the program's debug console goes, if it has one.
+    pub console: Option<PathBuf>,
     /// Time is the number of instructions, at 1 GHz.
     pub icount: bool,
     /// A program without a verdict by then hangs.
@@ -114,7 +116,7 @@ impl Machine {
     /// One with another CPU model.
     pub fn with_cpu(cpu: &str) -> Self {
         let limit = Duration::from_secs(120);
-        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, disk: None, icount: false, limit }
+        Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, disk: None, console: None, icount: false, limit }
     }
 
     /// This one with the disk that `program` wants in a paging mode.
@@ -244,6 +246,12 @@ fn command(elf: &Path, machine: &Machine) -> Command {
         qemu.args(["-machine", "memory-backend=ram"]);
     }
     qemu.args(["-smp", &machine.cpus.to_string()]);
+    if let Some(path) = &machine.console {
+        // A comma ends a path, and two are one.
+        let path = path.display().to_string().replace(',', ",,");
+        qemu.args(["-chardev", &format!("file,id=console,path={path}")]);
+        qemu.args(["-device", "isa-debugcon,iobase=0xe9,chardev=console"]);
+    }
     if machine.icount {
         qemu.args(["-accel", "tcg", "-icount", "shift=0"]);
     } else {

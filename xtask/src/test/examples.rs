@@ -1,4 +1,5 @@
-//! The step `examples`: each example passes, in QEMU or on the host, and each way to misuse the tool ends in a clear error.
+//! The step `examples`: each example passes, in QEMU or on the host, some with a trace of what they map, and each way to misuse the tool ends
+//! in a clear error.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -7,8 +8,12 @@ use anyhow::{Context, Result};
 use clap::ValueEnum;
 
 use super::{Bare, Ledger, guest};
+use crate::arch::{Arch, Window};
+use crate::bare::Build;
 use crate::demo;
 use crate::process::{self, End, Source};
+use crate::qemu::Machine;
+use crate::trace;
 use crate::workspace::LIBRARY;
 
 /// Boots the examples, then makes mistakes.
@@ -19,6 +24,7 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         cargo.arg(target.required_features.join(","));
         ledger.command(&format!("{} on the host", target.name), &mut cargo)?;
     }
+    traces(bare, ledger)?;
     let [example, ..] = demo::PROGRAMS;
     let mistakes: [(&str, &[&str], &str); 9] = [
         ("an unknown program", &["no_such_program"], "no program is called `no_such_program`"),
@@ -35,16 +41,43 @@ pub fn run(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         ("too few boots", &["--boots", "3"], "3 is not in 5..=100"),
         ("boots for what is not timed", &["--exact", "--boots", "6"], "cannot be used with"),
     ];
+    let of_trace: [(&str, &[&str], &str); 4] = [
+        ("an unknown program to trace", &["no_such_program"], "no program is called `no_such_program`"),
+        ("a time without its unit", &[example, "--from", "5"], "a time with its unit"),
+        ("a time behind the end", &[TRACED[0].0, "--from", "10000s"], "--from: the trace ends after"),
+        ("a trace that hangs", &[example, "--timeout", "0.01"], "hang: no verdict within 0.01 s"),
+    ];
     let of_test: [(&str, &[&str], &str); 2] = [
         ("a bug on purpose that is none", &["--bug", "no-such-bug"], "no bug is called `no-such-bug`"),
         ("a bug on purpose in another step", &["--bug", "no-such-bug", "--only", "fmt"], "cannot be used with"),
     ];
     let mistakes = mistakes.into_iter().map(|mistake| ("qemu", mistake));
     let mistakes = mistakes.chain(of_bench.map(|mistake| ("bench", mistake)));
+    let mistakes = mistakes.chain(of_trace.map(|mistake| ("trace", mistake)));
     for (command, (what, arguments, message)) in mistakes.chain(of_test.map(|mistake| ("test", mistake))) {
         match refusal(bare, command, arguments, message)? {
             Ok(line) => ledger.pass(&format!("{what}: {line}")),
             Err(why) => ledger.fail(&format!("{what}: {why}")),
+        }
+    }
+    Ok(())
+}
+
+/// Examples that end all that they map, and the CPUs on which they are traced.
+const TRACED: [(&str, usize); 2] = [("token_tour", 1), ("highpte", 2)];
+
+/// Each mapping that is told of ends, in the slot where it began, and handlers nest.
+fn traces(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
+    for arch in Arch::ALL {
+        for (name, cpus) in TRACED {
+            let program = bare.programs.find(name)?;
+            let elf = trace::build(&bare.builder(), program, Build::release(arch, Window::Shared))?;
+            let machine = Machine { cpus, ..Machine::of(arch) };
+            let label = format!("trace of {name} [{arch}, {cpus} CPUs]");
+            match trace::check(&bare.workspace.target, &elf, &machine, name)? {
+                Ok(said) => ledger.pass(&format!("{label}: {said}")),
+                Err(wrong) => ledger.fail(&format!("{label}: {wrong}")),
+            }
         }
     }
     Ok(())
