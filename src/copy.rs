@@ -12,11 +12,14 @@
 //! Which ones are the fastest depends on the processor, and on what becomes of the bytes: [`CopyBy`] names three ways, and the kernel
 //! says which by [`Kernel::copy_by`](crate::Kernel::copy_by). C kernels patch their own code for that, when they start. Here, it is a value:
 //! a constant costs nothing, not even a branch, and is what is provided; one that was found out at the start
-//! ([`CopyBy::of_this_cpu`]) costs a load and a branch for each copy.
+//! ([`CopyBy::of_this_cpu`]) costs a load and a branch for each copy, and a few instructions around them.
 //!
 //! What may end in a fault has rules of its own, and is the kernel's: copies of user memory, and [`Kernel::copy_mc`](crate::Kernel::copy_mc).
 
 use core::arch::asm;
+use core::mem;
+use core::sync::atomic::AtomicU8;
+use core::sync::atomic::Ordering::Relaxed;
 
 use crate::machine::cpuid;
 use crate::paging::PAGE_SIZE;
@@ -26,19 +29,18 @@ use crate::paging::PAGE_SIZE;
 /// The result is the same: each byte is read once and written once, and whoever sees a later store of this CPU sees all that was copied.
 ///
 /// ```
-/// use core::sync::atomic::{AtomicU8, Ordering::Relaxed};
-/// use highmem::copy::CopyBy;
+/// use highmem::copy::{AtomicCopyBy, CopyBy};
 ///
-/// static COPY_BY: AtomicU8 = AtomicU8::new(CopyBy::Words as u8);
+/// static COPY_BY: AtomicCopyBy = AtomicCopyBy::new(CopyBy::Words);
 ///
 /// /// Once, at the start, if all CPUs are alike.
 /// fn init() {
-///     COPY_BY.store(CopyBy::of_this_cpu() as u8, Relaxed);
+///     COPY_BY.store(CopyBy::of_this_cpu());
 /// }
 ///
 /// /// For the kernel's `Kernel::copy_by`.
 /// fn copy_by() -> CopyBy {
-///     if COPY_BY.load(Relaxed) == CopyBy::Bytes as u8 { CopyBy::Bytes } else { CopyBy::Words }
+///     COPY_BY.load()
 /// }
 /// # init();
 /// # copy_by();
@@ -84,6 +86,30 @@ impl CopyBy {
             }
             Self::NonTemporal => cpuid(FEATURES).edx & SSE2 != 0,
         }
+    }
+}
+
+/// A [`CopyBy`] that was found out, and is kept: its [`load`](Self::load) is one of the processor's, and nothing is compared before it is used.
+#[derive(Debug)]
+pub struct AtomicCopyBy(AtomicU8);
+
+impl AtomicCopyBy {
+    /// One that is `by` until there is another.
+    pub const fn new(by: CopyBy) -> Self {
+        Self(AtomicU8::new(by as u8))
+    }
+
+    /// Which it is.
+    #[inline]
+    pub fn load(&self) -> CopyBy {
+        // SAFETY: I6: only `new` and `store` write the byte, and what they write is one.
+        unsafe { mem::transmute::<u8, CopyBy>(self.0.load(Relaxed)) }
+    }
+
+    /// Makes it another, for the copies to come.
+    #[inline]
+    pub fn store(&self, by: CopyBy) {
+        self.0.store(by as u8, Relaxed);
     }
 }
 
@@ -239,7 +265,9 @@ unsafe fn copy_words(mut to: *mut u8, mut from: *const u8, len: usize) {
 }
 
 /// As [`copy`], of whole blocks, of which there is one at least.
-#[inline]
+///
+/// A function of its own: its loop takes registers, and who can choose other ways, too, has better use for them there.
+#[inline(never)]
 unsafe fn copy_past_caches(to: *mut u8, from: *const u8, len: usize) {
     let at = len.wrapping_neg();
     // SAFETY: I6: as in `copy`; `at` goes up from minus the length in blocks, and ends at zero.
@@ -301,8 +329,8 @@ unsafe fn fill_words(mut to: *mut u8, pattern: Word, len: usize) {
     let _ = to;
 }
 
-/// As [`fill`], of whole blocks, of which there is one at least.
-#[inline]
+/// As [`fill`], of whole blocks, of which there is one at least. A function of its own, as [`copy_past_caches`].
+#[inline(never)]
 unsafe fn fill_past_caches(to: *mut u8, pattern: Word, len: usize) {
     let at = len.wrapping_neg();
     // SAFETY: I6: as in `copy_past_caches`.
@@ -432,5 +460,11 @@ mod tests {
         #[cfg(target_arch = "x86_64")]
         assert!(CopyBy::NonTemporal.is_good_here());
         assert_eq!(CopyBy::default(), CopyBy::Words);
+        for by in WAYS {
+            let kept = AtomicCopyBy::new(CopyBy::Words);
+            assert_eq!(kept.load(), CopyBy::Words);
+            kept.store(by);
+            assert_eq!((kept.load(), AtomicCopyBy::new(by).load()), (by, by));
+        }
     }
 }

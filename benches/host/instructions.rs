@@ -30,16 +30,16 @@ fn main() {
         };
         at_most(3736, "kmap_atomic, highmem", &mut high, Work::atomic_pair);
         at_most(205, "kmap, highmem, still mapped", &mut high, Work::kmap);
-        at_most(7850, "copy_highpage, highmem", &mut high, Work::copy_page);
-        at_most(122_400, "memcpy_run, highmem, page by page", &mut high, Work::copy_run);
-        at_most(127_600, "memcpy_run, highmem, shifted", &mut high, Work::shift_run);
-        at_most(35_126, "sg_copy_from_buffer, highmem", &mut high, Work::fill_list);
+        at_most(7840, "copy_highpage, highmem", &mut high, Work::copy_page);
+        at_most(122_200, "memcpy_run, highmem, page by page", &mut high, Work::copy_run);
+        at_most(127_200, "memcpy_run, highmem, shifted", &mut high, Work::shift_run);
+        at_most(35_004, "sg_copy_from_buffer, highmem", &mut high, Work::fill_list);
         at_most(259, "kmap_atomic, lowmem", &mut low, Work::atomic_pair);
         at_most(43, "kmap, lowmem", &mut low, Work::kmap);
-        at_most(818, "copy_highpage, lowmem", &mut low, Work::copy_page);
-        at_most(9868, "memcpy_run, lowmem, page by page", &mut low, Work::copy_run);
-        at_most(12_029, "memcpy_run, lowmem, shifted", &mut low, Work::shift_run);
-        at_most(3815, "sg_copy_from_buffer, lowmem", &mut low, Work::fill_list);
+        at_most(808, "copy_highpage, lowmem", &mut low, Work::copy_page);
+        at_most(9687, "memcpy_run, lowmem, page by page", &mut low, Work::copy_run);
+        at_most(11_654, "memcpy_run, lowmem, shifted", &mut low, Work::shift_run);
+        at_most(3702, "sg_copy_from_buffer, lowmem", &mut low, Work::fill_list);
     });
     machine.cpu(0).task(|task| {
         flush_unused(task);

@@ -6,10 +6,8 @@
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
-use core::sync::atomic::AtomicU8;
-use core::sync::atomic::Ordering::Relaxed;
 
-use highmem::copy::CopyBy;
+use highmem::copy::{AtomicCopyBy, CopyBy};
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
@@ -289,19 +287,13 @@ unsafe impl PageTableKernel for ExampleKernel {
     }
 }
 
-/// A [`CopyBy`], as a number: what was found out at the start.
-static COPY_BY: AtomicU8 = AtomicU8::new(CopyBy::Words as u8);
+/// What was found out at the start.
+static COPY_BY: AtomicCopyBy = AtomicCopyBy::new(CopyBy::Words);
 
 /// By which instructions this kernel copies.
 #[inline]
 pub fn copy_by() -> CopyBy {
-    const BYTES: u8 = CopyBy::Bytes as u8;
-    const NON_TEMPORAL: u8 = CopyBy::NonTemporal as u8;
-    match COPY_BY.load(Relaxed) {
-        BYTES => CopyBy::Bytes,
-        NON_TEMPORAL => CopyBy::NonTemporal,
-        _ => CopyBy::Words,
-    }
+    COPY_BY.load()
 }
 
 /// Has this kernel copy in another way, from the next copy on.
@@ -311,7 +303,7 @@ pub fn copy_by() -> CopyBy {
 /// If the processor has no such instructions.
 pub fn set_copy_by(by: CopyBy) {
     assert!(by != CopyBy::NonTemporal || by.is_good_here(), "this processor has no SSE2");
-    COPY_BY.store(by as u8, Relaxed);
+    COPY_BY.store(by);
 }
 
 /// Links the pool into the page tables, and looks how this processor copies.

@@ -94,7 +94,7 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Kernel fo
     }
 
     fn copy_by() -> CopyBy {
-        machine::copy_by()
+        machine::COPY_BY.load()
     }
 
     unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {

@@ -29,7 +29,7 @@ use super::mmu::{self, Owner, Stale};
 use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
 use super::user::{Process, UserMemory};
-use crate::copy::CopyBy;
+use crate::copy::{AtomicCopyBy, CopyBy};
 use crate::fixmap::slots_of_cpu;
 use crate::kernel::PoolKernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Pae, Paging};
@@ -140,14 +140,8 @@ fn take_turn() {
 /// What [`Kernel`] asks the machine that runs.
 pub(super) static LOWMEM_FRAMES: AtomicUsize = AtomicUsize::new(0);
 pub(super) static NO_EXECUTE: AtomicBool = AtomicBool::new(false);
-static COPY_BY: AtomicU8 = AtomicU8::new(CopyBy::Words as u8);
+pub(super) static COPY_BY: AtomicCopyBy = AtomicCopyBy::new(CopyBy::Words);
 pub(super) static PANIC_ON_REPORT: AtomicBool = AtomicBool::new(true);
-
-/// By which instructions the machine that runs copies.
-pub(super) fn copy_by() -> CopyBy {
-    let ways = [CopyBy::Words, CopyBy::Bytes, CopyBy::NonTemporal];
-    ways[usize::from(COPY_BY.load(Relaxed))]
-}
 
 /// Where the direct map has a frame.
 pub(super) fn direct_map(pfn: usize) -> Option<NonNull<PageBytes>> {
@@ -215,7 +209,7 @@ impl Inner {
             "this processor has no {:?}",
             config.copy_by
         );
-        COPY_BY.store(config.copy_by as u8, Relaxed);
+        COPY_BY.store(config.copy_by);
         PANIC_ON_REPORT.store(config.panic_on_report, Relaxed);
 
         let occupied = (0..config.cpus).map(|_| AtomicU8::new(NOBODY)).collect();
