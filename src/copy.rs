@@ -5,7 +5,7 @@
 //!
 //! The rule (I6): each byte is read once and written once, and shared memory never becomes a Rust reference. The processor's own
 //! instructions do that, and the compiler does not look into them. So memory that is ours is copied in the same way. Where each access
-//! counts, which is at a device, it is done by [`volatile`](crate::volatile).
+//! counts, which is at a device, it is done by volatile accesses.
 //!
 //! # By which instructions
 //!
