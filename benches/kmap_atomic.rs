@@ -50,7 +50,7 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         lowmem: [2, 2, 2],
         two: [22, 32, 22],
         clear: [1040, 1044, 529],
-        copy: [1054, 1062, 540],
+        copy: [1053, 1060, 539],
         lazy_hit: [8, 14, 9],
         lazy_misses: [37, 55, 33],
     };
@@ -60,7 +60,7 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         lowmem: [2, 2, 2],
         two: [22, 40, 28],
         clear: [1040, 1048, 531],
-        copy: [1054, 1067, 546],
+        copy: [1053, 1065, 545],
         lazy_hit: [8, 16, 11],
         lazy_misses: [37, 55, 39],
     };
@@ -70,7 +70,7 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         lowmem: [2, 2, 2],
         two: [37, 50, 35],
         clear: [1050, 1055, 535],
-        copy: [1068, 1081, 553],
+        copy: [1067, 1079, 553],
         lazy_hit: [14, 20, 13],
         lazy_misses: [49, 65, 48],
     };
@@ -80,7 +80,7 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         lowmem: [2, 2, 2],
         two: [37, 54, 41],
         clear: [1050, 1057, 537],
-        copy: [1068, 1082, 559],
+        copy: [1067, 1080, 559],
         lazy_hit: [14, 22, 15],
         lazy_misses: [49, 63, 51],
     };

@@ -282,6 +282,15 @@ where
         self.page.pfn()
     }
 
+    /// Has the guard go on with the same address, which the caller has in another register: then nobody needs the one that it was in.
+    ///
+    /// # Safety
+    /// It is the same (I3).
+    #[inline]
+    pub(crate) unsafe fn known_as(&mut self, address: *const u8) {
+        self.mapping.at.known_as(address.addr());
+    }
+
     /// The address at which the page is mapped, for reports and tests. Nothing in this crate takes it back.
     #[inline]
     pub fn address(&self) -> usize {

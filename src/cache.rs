@@ -45,6 +45,14 @@ impl<K: Kernel> At<K> {
         if const { K::CACHES_ALIAS } { self.word & !WRITTEN } else { self.word }
     }
 
+    /// The same address again.
+    #[inline]
+    pub(crate) fn known_as(&mut self, address: usize) {
+        if const { !K::CACHES_ALIAS } {
+            self.word = address;
+        }
+    }
+
     /// The guard ends, and no entry is cleared for it.
     #[inline]
     pub(crate) fn end(&self) {

@@ -8,7 +8,7 @@ use core::ptr::NonNull;
 use typenum::{NonZero, Unsigned};
 
 use crate::context::MaySleep;
-use crate::copy;
+use crate::copy::{self, CopyBy};
 use crate::debug::{self, Report, State};
 use crate::fixmap::FixmapTables;
 use crate::local::{Locals, SaveLevels};
@@ -58,9 +58,10 @@ use crate::trace::Event;
 /// - [ ] Nothing else that safe code can do ends these states early. (Lock guards that restore a saved interrupt flag can be
 ///   dropped out of order: let them count how often interrupts were turned off, as `preempt_disable` does.)
 ///
-/// Lowmem
+/// Memory
 /// - [ ] [`direct_map`](Self::direct_map) gives an address only for frames that are mapped there, as ordinary writable memory,
 ///   for good, and outside of the window.
+/// - [ ] Each CPU has the instructions that [`copy_by`](Self::copy_by) names.
 /// - [ ] [`copy_mc`](Self::copy_mc), where it is implemented, copies as it says.
 /// - [ ] [`CACHES_ALIAS`](Self::CACHES_ALIAS) is as the processor is, and [`before_access`](Self::before_access) and
 ///   [`after_writes`](Self::after_writes), where they are called, do that.
@@ -205,6 +206,14 @@ pub unsafe trait Kernel: Sized + 'static {
         }
     }
 
+    /// By which instructions memory is copied and cleared: asked at each copy, best a constant. What is provided is right on each processor.
+    ///
+    /// A kernel that wants the fastest looks for it when it starts, by [`CopyBy::of_this_cpu`], and keeps it.
+    #[inline]
+    fn copy_by() -> CopyBy {
+        CopyBy::Words
+    }
+
     /// Copies `len` bytes out of memory that may be broken, and gives how many at the end it has not copied: those from the first on whose
     /// access was a machine check. Linux: `copy_mc_to_kernel()`.
     ///
@@ -217,7 +226,7 @@ pub unsafe trait Kernel: Sized + 'static {
     #[inline]
     unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {
         // SAFETY: the caller's promise.
-        unsafe { copy::copy(to, from, len) };
+        unsafe { copy::copy(CopyBy::Words, to, from, len) };
         0
     }
 

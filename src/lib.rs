@@ -10,7 +10,7 @@ pub mod batch;
 pub mod bounce;
 mod cache;
 pub mod context;
-mod copy;
+pub mod copy;
 pub mod debug;
 pub mod fixmap;
 #[doc = include_str!("../docs/invariants.md")]

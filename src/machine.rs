@@ -304,7 +304,7 @@ const fn is_displacement(address: usize) -> bool {
 }
 
 /// What the processor says about itself, first part of a leaf.
-fn cpuid(leaf: u32) -> CpuidResult {
+pub(crate) fn cpuid(leaf: u32) -> CpuidResult {
     // Safe since Rust 1.94, not before.
     #[allow(unused_unsafe)]
     // SAFETY: any processor that this crate is for has the instruction; it changes nothing.

@@ -120,7 +120,7 @@ macro_rules! bytes_of {
                 // them is made.
                 unsafe {
                     if <P::Access as Access>::RAM {
-                        copy::copy(buffer.as_mut_ptr(), page, buffer.len());
+                        copy::copy(K::copy_by(), buffer.as_mut_ptr(), page, buffer.len());
                     } else {
                         volatile::copy_out(page, buffer);
                     }
@@ -141,7 +141,7 @@ macro_rules! bytes_of {
                 // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
                 unsafe {
                     if <P::Access as Access>::RAM {
-                        copy::copy(page, data.as_ptr(), data.len());
+                        copy::copy(K::copy_by(), page, data.as_ptr(), data.len());
                     } else {
                         volatile::copy_in(page, data);
                     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
+use highmem::copy::CopyBy;
 use highmem::debug;
 use highmem::linux::{Set, User0, User1};
 use highmem::model::{Config, Counts, FRESH, Frame, Machine, ModelKernel, SharedFrame, Zone};
@@ -31,6 +32,7 @@ const DEBUG: bool = cfg!(feature = "debug");
 in_each_mode!(
     helpers_do_what_plain_arrays_do,
     helpers_do_what_plain_arrays_do_at_each_boundary,
+    helpers_do_it_by_other_instructions,
     each_helper_maps_and_unmaps_its_pages_once,
     a_copy_stops_where_memory_is_broken,
     a_frame_that_is_two_pages_is_copied_to_itself,
@@ -195,8 +197,8 @@ struct World<P: Paging, const F: bool> {
 const KINDS: usize = 4;
 
 impl<P: Paging, const F: bool> World<P, F> {
-    fn new() -> Self {
-        let machine = Model::with(Config::default());
+    fn new(copy_by: CopyBy) -> Self {
+        let machine = Model::with(Config { copy_by, ..Config::default() });
         let pages = || {
             let kinds = [(Zone::High, false), (Zone::High, true), (Zone::Low, false), (Zone::Low, true)];
             kinds.map(|(zone, shared)| Between::new(&machine, zone, shared)).into_iter().collect()
@@ -327,13 +329,20 @@ fn ops() -> impl Strategy<Value = Op> {
 }
 
 fn helpers_do_what_plain_arrays_do<P: Paging>() {
-    beside_plain_arrays::<P, false>();
-    beside_plain_arrays::<P, true>();
+    beside_plain_arrays::<P, false>(CopyBy::Words, 600);
+    beside_plain_arrays::<P, true>(CopyBy::Words, 600);
 }
 
-fn beside_plain_arrays<P: Paging, const F: bool>() {
-    let world = std::cell::RefCell::new(World::<P, F>::new());
-    let config = Cases { failure_persistence: None, rng_seed: RngSeed::Fixed(39899), cases: 600, ..Cases::default() };
+fn helpers_do_it_by_other_instructions<P: Paging>() {
+    beside_plain_arrays::<P, false>(CopyBy::Bytes, 300);
+    beside_plain_arrays::<P, false>(CopyBy::NonTemporal, 300);
+    at_each_boundary::<P>(CopyBy::Bytes);
+    at_each_boundary::<P>(CopyBy::NonTemporal);
+}
+
+fn beside_plain_arrays<P: Paging, const F: bool>(by: CopyBy, cases: u32) {
+    let world = std::cell::RefCell::new(World::<P, F>::new(by));
+    let config = Cases { failure_persistence: None, rng_seed: RngSeed::Fixed(39899), cases, ..Cases::default() };
     let result = TestRunner::new(config).run(&(ops(), 0..KINDS, 0..KINDS, any::<u8>()), |(op, from, to, seed)| {
         world.borrow_mut().check(op, from, to, seed);
         Ok(())
@@ -344,7 +353,11 @@ fn beside_plain_arrays<P: Paging, const F: bool>() {
 }
 
 fn helpers_do_what_plain_arrays_do_at_each_boundary<P: Paging>() {
-    let mut world = World::<P, false>::new();
+    at_each_boundary::<P>(CopyBy::Words);
+}
+
+fn at_each_boundary<P: Paging>(by: CopyBy) {
+    let mut world = World::<P, false>::new(by);
     let (mut kind, mut seed) = (0, 0_u8);
     for offset in BOUNDARIES {
         for len in BOUNDARIES {

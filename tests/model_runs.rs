@@ -305,11 +305,16 @@ fn fills_of_a_run_are_those_of_its_bytes<P: Paging>() {
 
 fn copies_between_runs_are_those_between_their_bytes<P: Paging>() {
     let machine = Machine::<P>::with(Default::default());
-    let other = (1..=5_usize, near());
-    for_each((ranges(), other), |((zone, pages, offset, len, fits), (from_pages, from_offset))| {
+    let other = (1..=5_usize, near(), any::<bool>());
+    for_each((ranges(), other), |((zone, pages, offset, len, fits), (from_pages, from_offset, abreast))| {
         let (offset, len) = range(pages, offset, len, fits);
         let from_size = from_pages * PAGE_SIZE;
-        let from_offset = if fits { from_offset.within(from_size) } else { from_offset.to(from_size) };
+        let mut from_offset = if fits { from_offset.within(from_size) } else { from_offset.to(from_size) };
+        if fits && abreast {
+            // The pages of both end together.
+            from_offset = from_offset / PAGE_SIZE * PAGE_SIZE + offset % PAGE_SIZE;
+            from_offset = if from_offset > from_size { offset % PAGE_SIZE } else { from_offset };
+        }
         let len = if fits { len.min(from_size - from_offset) } else { len };
         let expected = fit(offset, len, pages * PAGE_SIZE).and(fit(from_offset, len, from_size));
         let visited = pages_of(offset, len) + pages_of(from_offset, len);

@@ -6,6 +6,7 @@ use core::num::NonZero;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use core::sync::atomic::{AtomicU64, AtomicUsize};
 
+use highmem::copy::CopyBy;
 use highmem::ops::memcpy_run;
 use highmem::pagetable::Pages;
 use highmem::paging::{Flags, PageSize};
@@ -13,7 +14,7 @@ use highmem::{
     FrameRun, Kernel, PAGE_SIZE, Page, Pfn, clear_highpage, copy_highpage, kmap, kmap_atomic, kmap_local_page,
 };
 use kernel::frames::{self, Frame, SharedFrame, Zone};
-use kernel::kmap::{ExampleKernel, HardIrq, Paging, Task};
+use kernel::kmap::{self, ExampleKernel, HardIrq, Paging, Task};
 use kernel::spaces::{self, Tables};
 use kernel::sync::IrqLock;
 use kernel::{println, smp, timer};
@@ -211,6 +212,17 @@ fn pages(task: &mut Task<'_>) {
         let slots = atomic.slots();
         copy_highpage(slots.user1, black_box(&mut other), slots.user0, black_box(&page));
     });
+    let usual = kmap::copy_by();
+    kmap::set_copy_by(CopyBy::Bytes);
+    measure("ours/clear_highpage_by_bytes", ROUNDS / 8, 1, || {
+        clear_highpage(task.atomic().slots().user0, black_box(&mut page));
+    });
+    measure("ours/copy_highpage_by_bytes", ROUNDS / 8, 1, || {
+        let mut atomic = task.atomic();
+        let slots = atomic.slots();
+        copy_highpage(slots.user1, black_box(&mut other), slots.user0, black_box(&page));
+    });
+    kmap::set_copy_by(usual);
     let [mut to, from] = [(); 2].map(|()| (0..RUN).map(|_| high()).collect::<Vec<_>>());
     measure("ours/copy_run", 2, 1, || {
         for (to, from) in to.iter_mut().zip(&from) {

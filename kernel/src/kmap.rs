@@ -7,6 +7,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::ptr::NonNull;
 
+use highmem::copy::{AtomicCopyBy, CopyBy};
 use highmem::debug::{Report, Serving, State};
 use highmem::fixmap::slots_of_cpu;
 use highmem::kernel::{Faults, GaveUp};
@@ -65,8 +66,8 @@ static REPORTS: IrqLock<Vec<String>> = IrqLock::new(Vec::new());
 // interrupts are kept out as their modules say, and both count. No count begins again at zero: that of preemption stops the machine, and
 // the others stay at their end. What another CPU or thread runs borrows nothing
 // (`ipi::call_on_others`, `thread::spawn`, `smp::run_on_all`), or takes `&mut Task` (`ipi::call_on_others_with`).
-// Lowmem: the direct map covers all of it, for good, and the window is elsewhere. Or there is none when the first thread runs, and no frame has
-// an address.
+// Memory: the direct map covers all of lowmem, for good, and the window is elsewhere. Or there is none when the first thread runs, and no frame
+// has an address. `set_copy_by` looks whether this processor has the instructions, and all CPUs are alike.
 unsafe impl Kernel for ExampleKernel {
     type Paging = Paging;
     type KmTypes = linux::Set;
@@ -122,6 +123,11 @@ unsafe impl Kernel for ExampleKernel {
     #[inline]
     fn no_execute() -> bool {
         paging::has_nx()
+    }
+
+    #[inline]
+    fn copy_by() -> CopyBy {
+        copy_by()
     }
 
     fn state() -> Option<State> {
@@ -288,8 +294,28 @@ unsafe impl PageTableKernel for ExampleKernel {
     }
 }
 
-/// Links the pool into the page tables.
+/// What was found out at the start.
+static COPY_BY: AtomicCopyBy = AtomicCopyBy::new(CopyBy::Words);
+
+/// By which instructions this kernel copies.
+#[inline]
+pub fn copy_by() -> CopyBy {
+    COPY_BY.load()
+}
+
+/// Has this kernel copy in another way, from the next copy on.
+///
+/// # Panics
+///
+/// If the processor has no such instructions.
+pub fn set_copy_by(by: CopyBy) {
+    assert!(by != CopyBy::NonTemporal || by.is_good_here(), "this processor has no SSE2");
+    COPY_BY.store(by);
+}
+
+/// Links the pool into the page tables, and looks how this processor copies.
 pub(crate) fn init() {
+    set_copy_by(CopyBy::of_this_cpu());
     // SAFETY: the table is highmem's, which answers for what its entries map; it is linked for all CPUs, and for good.
     unsafe {
         paging::link_table(arch::PKMAP_BASE, (&raw const *POOL.table()).cast());

@@ -120,7 +120,8 @@ where
         // SAFETY: I4, I5, I6: the piece is within one page, which is mapped until `from` is dropped; the page of the reserve belongs to this
         // request, and the direct map has it. No device was told of it yet.
         unsafe {
-            copy::copy(bytes.wrapping_add(piece.offset), from.start().wrapping_add(piece.offset), piece.len);
+            let source = from.start().wrapping_add(piece.offset);
+            copy::copy(K::copy_by(), bytes.wrapping_add(piece.offset), source, piece.len);
         }
     }
 
@@ -140,7 +141,10 @@ where
         }
         let to = kmap_atomic(slot, page);
         // SAFETY: I4, I5, I6: as in `copy_in`, the other way; the caller says that the page is mapped to be written, and that the device is done.
-        unsafe { copy::copy(to.start().wrapping_add(piece.offset), bytes.wrapping_add(piece.offset), len) };
+        unsafe {
+            let source = bytes.wrapping_add(piece.offset);
+            copy::copy(K::copy_by(), to.start().wrapping_add(piece.offset), source, len);
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use super::hardware::Hardware;
 use super::pool::{ModelPool, PoolSize};
 use super::{cpu, layout, machine, mmu, user};
 use crate::context::MaySleep;
+use crate::copy::{self, CopyBy};
 use crate::debug::{Report, State};
 use crate::kernel::{BounceKernel, Faults, GaveUp, LocalKernel, PageTableKernel, PoolKernel, UserKernel};
 use crate::local::Locals;
@@ -20,7 +21,7 @@ use crate::pagetable::Cpus;
 use crate::paging::sealed::Sealed;
 use crate::paging::{Pae, Paging};
 use crate::slot::KmTypes;
-use crate::{Fixmap, Kernel, PageBytes, Pfn, copy, linux};
+use crate::{Fixmap, Kernel, PageBytes, Pfn, linux};
 
 /// What a machine and its kernel depend on, and have none of.
 pub(super) type Parameters<P, T, E> = PhantomData<fn() -> (P, T, E)>;
@@ -92,10 +93,14 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> Kernel fo
         machine::direct_map(pfn.number())
     }
 
+    fn copy_by() -> CopyBy {
+        machine::COPY_BY.load()
+    }
+
     unsafe fn copy_mc(to: *mut u8, from: *const u8, len: usize) -> usize {
         let whole = cpu::machine().whole(from.addr(), len);
         // SAFETY: the caller's promise, for some of the bytes.
-        unsafe { copy::copy(to, from, whole) };
+        unsafe { copy::copy(Self::copy_by(), to, from, whole) };
         len - whole
     }
 
@@ -203,14 +208,14 @@ unsafe impl<P: Paging, T: KmTypes, const FORCE_MAP: bool, E: PoolSize> UserKerne
     unsafe fn copy_from_user(to: *mut u8, from: usize, len: usize, faults: Faults) -> usize {
         user::copy((from, len), false, faults, |part, at| {
             // SAFETY: the caller's promise: within the `len` bytes.
-            unsafe { copy::copy(to.add(at), part.as_ptr(), part.len()) };
+            unsafe { copy::copy(Self::copy_by(), to.add(at), part.as_ptr(), part.len()) };
         })
     }
 
     unsafe fn copy_to_user(to: usize, from: *const u8, len: usize, faults: Faults) -> usize {
         user::copy((to, len), true, faults, |part, at| {
             // SAFETY: the caller's promise: within the `len` bytes.
-            unsafe { copy::copy(part.as_mut_ptr(), from.add(at), part.len()) };
+            unsafe { copy::copy(Self::copy_by(), part.as_mut_ptr(), from.add(at), part.len()) };
         })
     }
 }

@@ -29,6 +29,7 @@ use super::mmu::{self, Owner, Stale};
 use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
 use super::user::{Process, UserMemory};
+use crate::copy::{AtomicCopyBy, CopyBy};
 use crate::fixmap::slots_of_cpu;
 use crate::kernel::PoolKernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Pae, Paging};
@@ -52,6 +53,8 @@ pub struct Config {
     pub lowmem: u64,
     /// Whether entries may forbid execution: EFER.NXE.
     pub no_execute: bool,
+    /// What [`Kernel::copy_by`](crate::Kernel::copy_by) is. The host's processor has to have it.
+    pub copy_by: CopyBy,
     /// Whether what the feature `debug` reports to the kernel becomes a panic at once. It is in [`Machine::reports`] in any case.
     pub panic_on_report: bool,
 }
@@ -59,7 +62,14 @@ pub struct Config {
 impl Default for Config {
     /// Two CPUs, 8 GiB of memory, 16 MiB of them lowmem.
     fn default() -> Self {
-        Self { cpus: 2, memory: 8 << 30, lowmem: 16 << 20, no_execute: true, panic_on_report: true }
+        Self {
+            cpus: 2,
+            memory: 8 << 30,
+            lowmem: 16 << 20,
+            no_execute: true,
+            copy_by: CopyBy::Words,
+            panic_on_report: true,
+        }
     }
 }
 
@@ -130,6 +140,7 @@ fn take_turn() {
 /// What [`Kernel`] asks the machine that runs.
 pub(super) static LOWMEM_FRAMES: AtomicUsize = AtomicUsize::new(0);
 pub(super) static NO_EXECUTE: AtomicBool = AtomicBool::new(false);
+pub(super) static COPY_BY: AtomicCopyBy = AtomicCopyBy::new(CopyBy::Words);
 pub(super) static PANIC_ON_REPORT: AtomicBool = AtomicBool::new(true);
 
 /// Where the direct map has a frame.
@@ -193,6 +204,12 @@ impl Inner {
         }
         LOWMEM_FRAMES.store(low, Relaxed);
         NO_EXECUTE.store(config.no_execute, Relaxed);
+        assert!(
+            config.copy_by.is_good_here() || config.copy_by == CopyBy::Bytes,
+            "this processor has no {:?}",
+            config.copy_by
+        );
+        COPY_BY.store(config.copy_by);
         PANIC_ON_REPORT.store(config.panic_on_report, Relaxed);
 
         let occupied = (0..config.cpus).map(|_| AtomicU8::new(NOBODY)).collect();

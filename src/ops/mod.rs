@@ -98,8 +98,9 @@ pub(crate) fn check(offset: usize, len: usize, size: usize) -> Result<(), Error>
     }
 }
 
-/// Whoever sees a later store of this CPU sees those before, too. Linux: `smp_wmb()`. This processor's stores are seen in order, and those of
-/// a string instruction before later ones (SDM vol. 3, 10.2.4), so it is the compiler that has to be told.
+/// Whoever sees a later store of this CPU sees those before, too. Linux: `smp_wmb()`. This processor's stores are seen in order, those of
+/// a string instruction before later ones (SDM vol. 3, 10.2.4), and behind those that are not ordered, [`copy`] has waited: so it is the
+/// compiler that has to be told.
 #[inline]
 fn write_barrier<K: Kernel>() {
     K::Machine::barrier();
@@ -124,7 +125,7 @@ where
 {
     let to = kmap_atomic(slot, page);
     // SAFETY: I4, I6: the whole page, mapped writable until `to` is dropped.
-    unsafe { copy::fill(to.start(), 0, PAGE_SIZE) };
+    unsafe { copy::fill(K::copy_by(), to.start(), 0, PAGE_SIZE) };
 }
 
 /// As [`clear_highpage`], before a page becomes visible to user space: whoever sees a later store of this CPU, such as that of the
@@ -162,10 +163,14 @@ where
     P: Page<Paging = K::Paging, Access: Memory + Writable>,
     Q: Page<Paging = K::Paging, Access: Memory>,
 {
-    let from = kmap_atomic(from_slot, from);
+    let mut from = kmap_atomic(from_slot, from);
     let to = kmap_atomic(to_slot, to);
-    // SAFETY: I4, I6: two whole pages, mapped until the guards are dropped, the first of them writable.
-    unsafe { copy::copy(to.start(), from.start(), PAGE_SIZE) };
+    // SAFETY: I4, I6: two whole pages, mapped until the guards are dropped, the first of them writable. I3: the copy gives the source's
+    // address back.
+    unsafe {
+        let start = copy::copy_page(K::copy_by(), to.start(), from.start());
+        from.known_as(start);
+    }
 }
 
 /// As [`copy_highpage`], before the copy becomes visible to user space: whoever sees a later store of this CPU, such as that of the
@@ -248,7 +253,9 @@ where
     let from = kmap_atomic(from_slot, from);
     let to = kmap_atomic(to_slot, to);
     // SAFETY: I4, I6: both within their pages, which are mapped until the guards are dropped, the first of them writable.
-    unsafe { copy::copy(to.start().wrapping_add(to_offset), from.start().wrapping_add(from_offset), len) };
+    unsafe {
+        copy::copy(K::copy_by(), to.start().wrapping_add(to_offset), from.start().wrapping_add(from_offset), len)
+    };
     Ok(())
 }
 
@@ -267,7 +274,7 @@ where
     check(offset, to.len(), PAGE_SIZE)?;
     let from = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped until `from` is dropped.
-    unsafe { copy::copy(to.as_mut_ptr(), from.start().wrapping_add(offset), to.len()) };
+    unsafe { copy::copy(K::copy_by(), to.as_mut_ptr(), from.start().wrapping_add(offset), to.len()) };
     Ok(())
 }
 
@@ -286,7 +293,7 @@ where
     check(offset, from.len(), PAGE_SIZE)?;
     let to = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-    unsafe { copy::copy(to.start().wrapping_add(offset), from.as_ptr(), from.len()) };
+    unsafe { copy::copy(K::copy_by(), to.start().wrapping_add(offset), from.as_ptr(), from.len()) };
     Ok(())
 }
 
@@ -305,7 +312,7 @@ where
     check(offset, len, PAGE_SIZE)?;
     let to = kmap_atomic(slot, page);
     // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-    unsafe { copy::fill(to.start().wrapping_add(offset), byte, len) };
+    unsafe { copy::fill(K::copy_by(), to.start().wrapping_add(offset), byte, len) };
     Ok(())
 }
 
@@ -351,7 +358,7 @@ where
     let to = kmap_atomic(slot, page);
     for (start, len) in parts {
         // SAFETY: I4, I6: within the page, which is mapped writable until `to` is dropped.
-        unsafe { copy::fill(to.start().wrapping_add(start), 0, len) };
+        unsafe { copy::fill(K::copy_by(), to.start().wrapping_add(start), 0, len) };
     }
     Ok(())
 }

@@ -13,15 +13,16 @@
 //! arguments, and a range that does not fit is an [`Error`] before anything is mapped. No bytes are none of any page: an empty range may
 //! be at the very end, and maps nothing.
 
-use core::fmt;
-use core::iter;
 use core::marker::PhantomData;
 use core::num::NonZero;
+use core::{cmp, fmt, iter};
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use super::scatter::{Segment, Walk, copy_between};
 use super::{Error, check};
+use crate::atomic::kmap_atomic;
+use crate::copy;
 use crate::kernel::Kernel;
 use crate::page::{Access, Memory, Page, Pfn, PfnError, ReadWrite, Volatile, Writable};
 use crate::paging::{PAGE_SIZE, Paging};
@@ -368,9 +369,47 @@ where
     R: PageRun<Paging = K::Paging, Access: Memory + Writable>,
     Q: PageRun<Paging = K::Paging, Access: Memory>,
 {
+    if to_offset % PAGE_SIZE == from_offset % PAGE_SIZE {
+        return copy_abreast((to_slot, to, to_offset), (from_slot, from, from_offset), len);
+    }
     let mut to = walk(to_slot, to, to_offset, len)?;
     let mut from = walk(from_slot, from, from_offset, len)?;
     copy_between(&mut to, &mut from, len);
+    Ok(())
+}
+
+/// As [`memcpy_run`], where the pages of both end together: no page is mapped for longer than a step, and there is nothing to remember from
+/// one to the next.
+#[inline]
+#[track_caller]
+fn copy_abreast<K, T, S, R, Q>(
+    (mut to_slot, to, to_offset): (Slot<'_, K, T>, R, usize),
+    (mut from_slot, from, from_offset): (Slot<'_, K, S>, Q, usize),
+    len: usize,
+) -> Result<(), Error>
+where
+    K: Kernel,
+    T: KmType<Set = K::KmTypes>,
+    S: KmType<Set = K::KmTypes>,
+    R: PageRun<Paging = K::Paging, Access: Memory + Writable>,
+    Q: PageRun<Paging = K::Paging, Access: Memory>,
+{
+    check(to_offset, len, to.size())?;
+    check(from_offset, len, from.size())?;
+    let (mut to_page, mut from_page) = (to_offset / PAGE_SIZE, from_offset / PAGE_SIZE);
+    let (mut offset, mut left) = (to_offset % PAGE_SIZE, len);
+    while left > 0 {
+        let now = cmp::min(left, PAGE_SIZE - offset);
+        // SAFETY: I4: both ranges are within their runs, and there is a byte left. I5, I6: the runs are there until the end, and their pages
+        // until the end of the step; no other page is made of them meanwhile.
+        let pages = unsafe { (RunPage::new(&to, to_page), RunPage::new(&from, from_page)) };
+        let from = kmap_atomic(from_slot.reborrow(), pages.1);
+        let to = kmap_atomic(to_slot.reborrow(), pages.0);
+        // SAFETY: I4, I6: both within their pages, which are mapped until the guards are dropped, the first of them writable.
+        unsafe { copy::copy(K::copy_by(), to.start().wrapping_add(offset), from.start().wrapping_add(offset), now) };
+        drop((to, from));
+        (to_page, from_page, offset, left) = (to_page + 1, from_page + 1, 0, left - now);
+    }
     Ok(())
 }
 

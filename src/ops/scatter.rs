@@ -23,7 +23,7 @@ use core::{cmp, slice};
 use super::run::{PageRun, RunPage};
 use super::{Error, check};
 use crate::atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
-use crate::copy;
+use crate::copy::{self, CopyBy};
 use crate::kernel::Kernel;
 use crate::page::{Access, Memory, Referenced, ReferencedMut, Writable};
 use crate::paging::PAGE_SIZE;
@@ -299,7 +299,7 @@ where
         self.pieces(to.len(), |from, done, now| {
             let to = &mut to[done..][..now];
             // SAFETY: I4, I6: these bytes are mapped; whoever may write them, no reference to them is made.
-            unsafe { copy::copy(to.as_mut_ptr(), from, now) };
+            unsafe { copy::copy(K::copy_by(), to.as_mut_ptr(), from, now) };
         })
     }
 
@@ -313,7 +313,7 @@ where
         self.pieces(from.len(), |to, done, now| {
             let from = &from[done..][..now];
             // SAFETY: I4, I6: these bytes are mapped writable; whoever else may use them, no reference to them is made.
-            unsafe { copy::copy(to, from.as_ptr(), now) };
+            unsafe { copy::copy(K::copy_by(), to, from.as_ptr(), now) };
         })
     }
 
@@ -325,7 +325,7 @@ where
         <RunOf<I> as PageRun>::Access: Writable,
     {
         // SAFETY: I4, I6: as in `write`.
-        self.pieces(len, |to, _, now| unsafe { copy::fill(to, byte, now) })
+        self.pieces(len, |to, _, now| unsafe { copy::fill(K::copy_by(), to, byte, now) })
     }
 
     /// The bytes that are left in the page, borrowed; none at the end.
@@ -370,7 +370,7 @@ where
     {
         let now = cmp::min(len - copied, cmp::min(there, room));
         // SAFETY: I4, I6: both are mapped, and for that many bytes; the access of the first lets it be written.
-        unsafe { copy::copy(target, source, now) };
+        unsafe { copy::copy(K::copy_by(), target, source, now) };
         from.advance(now);
         to.advance(now);
         copied += now;
@@ -403,7 +403,7 @@ impl<A: Access> Part<'_, A> {
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> Result<(), Error> {
         check(offset, buffer.len(), self.len)?;
         // SAFETY: I4, I6: within the part, which is mapped as long as the walk is borrowed; no reference is made.
-        unsafe { copy::copy(buffer.as_mut_ptr(), self.start.wrapping_add(offset), buffer.len()) };
+        unsafe { copy::copy(CopyBy::Words, buffer.as_mut_ptr(), self.start.wrapping_add(offset), buffer.len()) };
         Ok(())
     }
 
@@ -418,7 +418,7 @@ impl<A: Access> Part<'_, A> {
     {
         check(offset, data.len(), self.len)?;
         // SAFETY: I4, I6: as in `read_at`; and the mapping is writable.
-        unsafe { copy::copy(self.start.wrapping_add(offset), data.as_ptr(), data.len()) };
+        unsafe { copy::copy(CopyBy::Words, self.start.wrapping_add(offset), data.as_ptr(), data.len()) };
         Ok(())
     }
 }

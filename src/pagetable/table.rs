@@ -4,7 +4,7 @@ use core::hint;
 use core::marker::PhantomData;
 
 use crate::atomic::{KmapAtomic, kmap_atomic, kunmap_atomic};
-use crate::copy;
+use crate::copy::{self, CopyBy};
 use crate::kernel::Kernel;
 use crate::page::{Page, Pfn, Volatile};
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Paging, Tables};
@@ -91,8 +91,9 @@ where
 
     /// Empties all entries of a table that is not in use.
     pub(super) fn clear(&self) {
+        // Not as the kernel says: it is for a page that is filled right away.
         // SAFETY: I4, I6: the whole page, mapped writable as long as `self` is there.
-        unsafe { copy::fill(self.mapping.start(), 0, PAGE_SIZE) };
+        unsafe { copy::fill(CopyBy::Words, self.mapping.start(), 0, PAGE_SIZE) };
     }
 
     /// Writes an entry of a table that is not in use.

@@ -119,6 +119,12 @@ impl Machine {
         Self { memory: Memory::of(cpu), cpu: cpu.to_owned(), cpus: 1, disk: None, console: None, icount: false, limit }
     }
 
+    /// QEMU's CPU model. Where instructions are counted it has no fast string instructions of bytes (ERMS): each step counts as one, and words
+    /// take fewer.
+    fn model(&self) -> String {
+        if self.icount { format!("{},-erms", self.cpu) } else { self.cpu.clone() }
+    }
+
     /// This one with the disk that `program` wants in a paging mode.
     pub fn with_disk_of(self, program: &Program, arch: Arch) -> Self {
         Self { disk: program.disk(arch), ..self }
@@ -130,7 +136,7 @@ impl fmt::Display for Machine {
         let icount = if self.icount { ", counting instructions" } else { "" };
         let cpus = if self.cpus == 1 { "CPU".to_owned() } else { format!("{} CPUs", self.cpus) };
         let disk = self.disk.as_ref().map_or(String::new(), |disk| format!(", {disk}"));
-        write!(f, "a PC with {} and {cpus} {}{disk}{icount}", self.memory, self.cpu)
+        write!(f, "a PC with {} and {cpus} {}{disk}{icount}", self.memory, self.model())
     }
 }
 
@@ -238,7 +244,7 @@ fn command(elf: &Path, machine: &Machine) -> Command {
     let mut qemu = Command::new(QEMU);
     qemu.args(["-M", "pc", "-nodefaults", "-no-reboot", "-display", "none", "-serial", "stdio"]);
     qemu.args(["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]);
-    qemu.args(["-cpu", &machine.cpu, "-m", &format!("{}M", machine.memory.0)]);
+    qemu.args(["-cpu", &machine.model(), "-m", &format!("{}M", machine.memory.0)]);
     if machine.memory > Memory::LARGE {
         // The host gives what the guest touches, and that is little.
         let size = machine.memory.0;
@@ -315,6 +321,8 @@ mod tests {
         let disk = Disk::plain(Memory(16), Controller::Ide);
         let machine = Machine { disk: Some(disk), ..Machine::with_cpu("max") };
         assert_eq!(machine.to_string(), "a PC with 6G and CPU max, a disk of 16M on IDE");
+        let machine = Machine { icount: true, ..Machine::with_cpu("max") };
+        assert_eq!(machine.to_string(), "a PC with 6G and CPU max,-erms, counting instructions");
     }
 
     #[test]

@@ -16,6 +16,8 @@ use crate::disk::{Disk, Wanted};
 pub const KERNEL: &str = "kernel";
 /// The published package.
 pub const LIBRARY: &str = "highmem";
+/// The package whose benchmarks are programs for the host.
+pub const HOST_BENCHES: &str = "host-benches";
 
 /// The workspace that this program was built from, or a copy of it.
 pub struct Workspace {

@@ -10,8 +10,10 @@ use core::arch::asm;
 use core::sync::atomic::AtomicU64;
 use core::sync::atomic::Ordering::Relaxed;
 
+use highmem::copy::CopyBy;
 use highmem::kernel::Faults;
 
+use crate::kmap;
 use crate::user::Current;
 use crate::user::layout::USER_END;
 
@@ -97,7 +99,9 @@ macro_rules! by_mode {
     };
 }
 
-/// Copies, and gives how many bytes are left after a fault in user space.
+/// Copies, and gives how many bytes are left after a fault in user space: words and what is left of them, or bytes where the processor is fast
+/// with them. There are no non-temporal stores: they have no counter that says how far they came, and what user space gets or gave is used
+/// soon.
 ///
 /// # Panics
 ///
@@ -108,6 +112,10 @@ macro_rules! by_mode {
 /// What is copied over may be written.
 unsafe fn move_all(to: usize, from: usize, len: usize) -> usize {
     const WORD: usize = size_of::<usize>();
+    if kmap::copy_by() == CopyBy::Bytes {
+        // SAFETY: by this function's contract.
+        return unsafe { move_bytes(to, from, len) };
+    }
     // SAFETY: by this function's contract; the second copy goes on behind the first. Where that has met a fault in the middle of a word,
     // it copies the bytes before the fault, and meets it again.
     unsafe {

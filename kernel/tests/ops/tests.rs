@@ -4,8 +4,13 @@
 use alloc::boxed::Box;
 use alloc::vec;
 use alloc::vec::Vec;
+#[cfg(target_arch = "x86")]
+use core::arch::x86::{__cpuid_count, CpuidResult};
+#[cfg(target_arch = "x86_64")]
+use core::arch::x86_64::{__cpuid_count, CpuidResult};
 use core::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
+use highmem::copy::CopyBy;
 use highmem::ops::Error;
 use highmem::{
     Page, PageBytes, Pfn, SharedFrame, clear_highpage, clear_user_highpage, copy_highpage, copy_mc_highpage,
@@ -14,7 +19,8 @@ use highmem::{
 };
 use kernel::frames::{self, Frame, Zone};
 use kernel::kmap::{self, HardIrq, Paging, Task};
-use kernel::{harness, smp, timer};
+use kernel::{harness, println, smp, timer};
+use x86::cpuid::{CpuId, CpuIdResult};
 
 kernel::main!(ops_tests);
 
@@ -22,13 +28,20 @@ fn ops_tests(task: &mut Task<'_>) {
     harness::run_tests(
         task,
         &[
-            ("pages_are_cleared_and_copied_in_all_zones", pages_are_cleared_and_copied_in_all_zones),
-            ("copies_between_pages_at_all_alignments", copies_between_pages_at_all_alignments),
-            ("copies_to_and_from_memory_at_all_alignments", copies_to_and_from_memory_at_all_alignments),
-            ("parts_are_filled_at_all_alignments", parts_are_filled_at_all_alignments),
-            ("ranges_around_the_end_of_a_page", ranges_around_the_end_of_a_page),
-            ("shared_memory_at_all_alignments", shared_memory_at_all_alignments),
-            ("one_frame_that_is_two_pages", one_frame_that_is_two_pages),
+            ("the_kernel_copies_as_the_processor_says", the_kernel_copies_as_the_processor_says),
+            ("pages_are_cleared_and_copied_in_all_zones", |task| {
+                in_each_way(task, pages_are_cleared_and_copied_in_all_zones)
+            }),
+            ("copies_between_pages_at_all_alignments", |task| {
+                in_each_way(task, copies_between_pages_at_all_alignments)
+            }),
+            ("copies_to_and_from_memory_at_all_alignments", |task| {
+                in_each_way(task, copies_to_and_from_memory_at_all_alignments)
+            }),
+            ("parts_are_filled_at_all_alignments", |task| in_each_way(task, parts_are_filled_at_all_alignments)),
+            ("ranges_around_the_end_of_a_page", |task| in_each_way(task, ranges_around_the_end_of_a_page)),
+            ("shared_memory_at_all_alignments", |task| in_each_way(task, shared_memory_at_all_alignments)),
+            ("one_frame_that_is_two_pages", |task| in_each_way(task, one_frame_that_is_two_pages)),
             ("interrupts_copy_while_the_task_does", interrupts_copy_while_the_task_does),
             ("no_increment_of_any_cpu_is_lost", no_increment_of_any_cpu_is_lost),
         ],
@@ -36,6 +49,30 @@ fn ops_tests(task: &mut Task<'_>) {
 }
 
 const PAGE: usize = highmem::PAGE_SIZE;
+
+/// Does it by all instructions that this processor has.
+fn in_each_way(task: &mut Task<'_>, test: fn(&mut Task<'_>)) {
+    let usual = kmap::copy_by();
+    for by in [CopyBy::Words, CopyBy::Bytes, CopyBy::NonTemporal] {
+        if by == CopyBy::Bytes || by.is_good_here() {
+            kmap::set_copy_by(by);
+            test(task);
+        }
+    }
+    kmap::set_copy_by(usual);
+}
+
+fn the_kernel_copies_as_the_processor_says(_: &mut Task<'_>) {
+    let cpuid = CpuId::with_cpuid_fn(|leaf, part| {
+        let CpuidResult { eax, ebx, ecx, edx } = __cpuid_count(leaf, part);
+        CpuIdResult { eax, ebx, ecx, edx }
+    });
+    let has_fast_bytes = cpuid.get_extended_feature_info().is_some_and(|features| features.has_rep_movsb_stosb());
+    assert_eq!(kmap::copy_by(), if has_fast_bytes { CopyBy::Bytes } else { CopyBy::Words });
+    let has_sse2 = cpuid.get_feature_info().is_some_and(|features| features.has_sse2());
+    assert_eq!(CopyBy::NonTemporal.is_good_here(), has_sse2);
+    println!("fast strings of bytes: {has_fast_bytes}, non-temporal stores: {has_sse2}");
+}
 
 fn high() -> Frame {
     let zone = if Zone::Above4G.is_reachable() { Zone::Above4G } else { Zone::High };

@@ -3,10 +3,11 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use highmem::copy::CopyBy;
 use highmem::kernel::Faults::{self, Handled, NotHandled};
 use highmem::{PAGE_SIZE, user::Error as UserError};
 use kernel::frames::{self, Zone};
-use kernel::kmap::{Task, UserSlice};
+use kernel::kmap::{self, Task, UserSlice};
 use kernel::user::call::{self, Error, Report};
 use kernel::user::copy::{copy_from_user, copy_to_user};
 use kernel::user::layout::{MEMORY, MEMORY_SIZE, PROGRAMS, STACK_SIZE, STACK_TOP, USER_END};
@@ -29,8 +30,8 @@ fn user_tests(task: &mut Task<'_>) {
             ("a_copied_page_has_the_bytes_of_the_shared_one", a_copied_page_has_the_bytes_of_the_shared_one),
             ("a_page_is_copied_once_and_then_reused", a_page_is_copied_once_and_then_reused),
             ("untouched_memory_is_zero", untouched_memory_is_zero),
-            ("a_copy_says_how_much_is_left", a_copy_says_how_much_is_left),
-            ("a_copy_stops_at_a_missing_page", a_copy_stops_at_a_missing_page),
+            ("a_copy_says_how_much_is_left", |task| by_words_and_bytes(task, a_copy_says_how_much_is_left)),
+            ("a_copy_stops_at_a_missing_page", |task| by_words_and_bytes(task, a_copy_stops_at_a_missing_page)),
             ("a_copy_that_may_not_sleep_brings_nothing_in", a_copy_that_may_not_sleep_brings_nothing_in),
             ("a_copy_where_nobody_may_sleep_does_not", a_copy_where_nobody_may_sleep_does_not),
             ("the_kernel_is_not_user_space", the_kernel_is_not_user_space),
@@ -59,6 +60,16 @@ const PAGES: usize = 64;
 /// Ticks a second on the first CPU, and clocks between two on the others, for many switches.
 const RATE: u32 = 1_000;
 const CLOCKS: u32 = 1_000_000;
+
+/// Does it by both kinds of instructions that copies of user memory are made of: a fault may come within a word, or between two bytes.
+fn by_words_and_bytes(task: &mut Task<'_>, test: fn(&mut Task<'_>)) {
+    let usual = kmap::copy_by();
+    for by in [CopyBy::Words, CopyBy::Bytes] {
+        kmap::set_copy_by(by);
+        test(task);
+    }
+    kmap::set_copy_by(usual);
+}
 
 /// Runs a program to its end, and looks whether it has given back all frames.
 #[track_caller]

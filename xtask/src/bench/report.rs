@@ -184,6 +184,8 @@ const UNLIKE: &str = "\
 - The entry of a user address: Linux has only the lowest page tables in high memory, and its upper ones in lowmem, and it looks at no reserved bit.
   Here all tables are in high memory, so there are three maps in place of one (two, where each CPU has its own window), and each entry on the way is
   checked.
+- By bytes: each step of a string instruction counts, and QEMU does them one by one. A processor with fast ones (ERMS) does not; this table
+  cannot show what it gains.
 - `kmap`, a page that is still mapped: no user is left, but the entry is there, and is found again, on both sides.
 - NX: both kernels here find out at boot whether there is such a bit. `Kernel::no_execute` says it as a `bool`, which is made into the bit at each map; by
   hand the bit lies ready, for two instructions less. A kernel that is built for its processors pays for neither: see [the hot path](hot-path.md), where

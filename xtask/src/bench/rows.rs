@@ -62,6 +62,8 @@ pub const ROWS: &[Row] = &[
     row("the same page again, preemption off already", "same_page_again_within", None).hand(),
     row("`clear_highpage`", "clear_highpage", Some("clear_highpage")).hand().pages(1).in_readme(),
     row("`copy_highpage`", "copy_highpage", Some("copy_highpage")).hand().pages(1).in_readme(),
+    row("`clear_highpage`, by bytes (`CopyBy::Bytes`)", "clear_highpage_by_bytes", None).pages(4),
+    row("`copy_highpage`, by bytes (`CopyBy::Bytes`)", "copy_highpage_by_bytes", None).pages(4),
     row("1 MiB, page by page", "copy_run", Some("copy_run")).hand().pages(256),
     row("1 MiB, as two runs (`memcpy_run`)", "memcpy_run", None).pages(256),
     row("the entry of a user address", "walk", Some("walk")).in_readme(),

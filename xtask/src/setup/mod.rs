@@ -17,7 +17,7 @@ pub use doctor::run as doctor;
 use packages::Package;
 pub use toolchain::{Choice, Toolchain, active_rustc, parse_rustc_version};
 pub use tools::qemu_says;
-use tools::{CC, EMULATOR, LINKER, MAKE, OLDEST_QEMU, parse_qemu_version};
+use tools::{CC, EMULATOR, LINKER, MAKE, OLDEST_QEMU, VALGRIND, parse_qemu_version};
 
 /// How long a download through rustup may take.
 pub const DOWNLOAD: Duration = Duration::from_secs(60);
@@ -80,6 +80,16 @@ pub fn for_linux() -> Result<()> {
     let missing: Vec<&Package> =
         [&CC, &MAKE].into_iter().filter(|tool| tool.is_missing()).map(|tool| tool.package).collect();
     if missing.is_empty() { Ok(()) } else { packages::install(&missing) }
+}
+
+/// Makes sure that there is valgrind.
+pub fn valgrind() -> Result<()> {
+    if VALGRIND.is_missing() {
+        packages::install(&[VALGRIND.package])?;
+    }
+    let version = VALGRIND.find().context("`valgrind --version` says nothing")?;
+    say::note(&format!("counter    {version}"));
+    Ok(())
 }
 
 /// Makes sure that the host toolchain has `component`, which `cargo COMMAND` runs.

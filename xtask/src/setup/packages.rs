@@ -31,6 +31,9 @@ pub const BINUTILS: Package = Package { name: "binutils", purpose: "`ld`, which 
 pub const GCC: Package = Package { name: "gcc", purpose: "a C compiler, for the module that measures Linux" };
 /// Drives it.
 pub const MAKE: Package = Package { name: "make", purpose: "what the build of that module is written for" };
+/// Counts instructions of programs for the host.
+pub const VALGRIND: Package =
+    Package { name: "valgrind", purpose: "counts the instructions of benchmarks on the host" };
 
 /// Installs `packages` with apt-get, or says how the user can.
 pub fn install(packages: &[&Package]) -> Result<()> {

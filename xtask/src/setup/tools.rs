@@ -34,8 +34,12 @@ pub const CC: Tool = Tool { name: "gcc", wanted_by: "bench", package: &packages:
 /// Drives that.
 pub const MAKE: Tool = Tool { name: "make", wanted_by: "bench", package: &packages::MAKE, look: || first_line("make") };
 
+/// Counts the instructions of benchmarks on the host.
+pub const VALGRIND: Tool =
+    Tool { name: "valgrind", wanted_by: "test", package: &packages::VALGRIND, look: || first_line("valgrind") };
+
 /// All of them.
-pub const ALL: [&Tool; 4] = [&LINKER, &EMULATOR, &CC, &MAKE];
+pub const ALL: [&Tool; 5] = [&LINKER, &EMULATOR, &CC, &MAKE, &VALGRIND];
 
 impl Tool {
     /// What it says of itself, if it is there and can do what is asked of it.

@@ -288,8 +288,7 @@ fn cost_of(bare: &Bare, ledger: &mut Ledger, programs: &[&Program], build: Build
             Some((one, other)) => ledger.fail(&format!("{name}: the runs differ: `{one}`, then `{other}`")),
         }
         for budget in first.output.lines().filter_map(Budget::parse) {
-            let what = format!("{name}: {} measured {}, limit {}", budget.name, budget.measured, budget.limit);
-            if budget.measured <= budget.limit { ledger.pass(&what) } else { ledger.fail(&what) }
+            ledger.budget(name, &budget);
         }
     }
     Ok(())

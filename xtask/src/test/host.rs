@@ -8,7 +8,7 @@ use super::{Bare, Ledger, ui};
 use crate::arch::{Arch, Window};
 use crate::bare::Build;
 use crate::setup;
-use crate::workspace::{LIBRARY, Workspace};
+use crate::workspace::{HOST_BENCHES, LIBRARY, Workspace};
 
 /// The library's features as cargo's options: none; the model, on which the crate is as without features; and all.
 const FEATURE_SETS: [&[&str]; 3] = [&[], &["--features", "model"], &["--all-features"]];
@@ -36,6 +36,8 @@ pub fn clippy(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         cargo.args(features).args(["--", "-D", "warnings"]);
         ledger.command(&format!("cargo clippy on the host{}", described(features)), &mut cargo)?;
     }
+    let options = ["clippy", "-p", HOST_BENCHES, "--all-targets", "--", "-D", "warnings"];
+    ledger.command("cargo clippy of the host's benchmarks", &mut bare.workspace.cargo(&options))?;
     if !bare.toolchain.has_clippy {
         ledger.skip("the bare-metal programs: this toolchain has no clippy; rustup's with rust-src checks them");
         return Ok(());

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anstream::adapter::strip_str;
 use anyhow::{Context, Result};
 
-use super::lines::{Verdict, test_line};
+use super::lines::{Budget, Verdict, test_line};
 use crate::process::{self, End};
 use crate::say;
 
@@ -79,6 +79,12 @@ impl Ledger {
     pub fn fail(&mut self, what: &str) {
         say::fail(what);
         self.tally().failed.push(what.to_owned());
+    }
+
+    /// Something was measured: it passes within its limit.
+    pub fn budget(&mut self, program: &str, budget: &Budget) {
+        let what = format!("{program}: {} measured {}, limit {}", budget.name, budget.measured, budget.limit);
+        if budget.measured <= budget.limit { self.pass(&what) } else { self.fail(&what) }
     }
 
     /// A check that cannot be made here.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check of this repository, in steps that can be run alone.
 
+mod callgrind;
 mod examples;
 mod guest;
 mod host;
@@ -42,7 +43,7 @@ pub enum Step {
     Examples,
     /// The kernel that `cargo xtask new` makes builds, boots and passes its tests; with bugs on purpose, it does not
     Template,
-    /// The benchmarks stay within their budgets, exactly the same in two runs, and the hot path reaches no panic
+    /// The benchmarks stay within their budgets, on the host and on bare metal, exactly the same in two runs; the hot path reaches no panic
     Cost,
     /// Each deliberate bug is caught by the test that is there to catch it
     Sabotage,
@@ -118,7 +119,9 @@ pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<
             (Step::Qemu, Some(bare)) => guest::tests(bare, &mut ledger),
             (Step::Examples, Some(bare)) => examples::run(bare, &mut ledger),
             (Step::Template, Some(bare)) => template::run(bare, &mut ledger),
-            (Step::Cost, Some(bare)) => guest::cost(bare, &mut ledger),
+            (Step::Cost, Some(bare)) => {
+                callgrind::budgets(&workspace, &mut ledger).and_then(|()| guest::cost(bare, &mut ledger))
+            }
             (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, bugs),
             (_, None) => unreachable!("a step with a need has had its set-up"),
         };

@@ -17,8 +17,13 @@ const PROBE: &str = "probe_";
 /// How those are called whose code does: what finds nothing there would find nothing anywhere.
 const CONTROL: &str = "control_";
 
-/// All that the hot path may call: the way of a forgotten guard, and the copy of a whole page.
-const ALLOWED: [&str; 2] = ["highmem::atomic::unmap_forgotten", "memcpy"];
+/// All that the hot path may call: the way of a forgotten guard, the copy of a whole page, and what copies and fills past the caches.
+const ALLOWED: [&str; 4] = [
+    "highmem::atomic::unmap_forgotten",
+    "memcpy",
+    "highmem::copy::copy_past_caches",
+    "highmem::copy::fill_past_caches",
+];
 
 /// Where the hot path may go and is not followed: another thread is due when a context ends, or so many contexts were forgotten that
 /// there can be no other.
