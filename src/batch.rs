@@ -116,8 +116,7 @@ impl<K, S: BatchType> fmt::Debug for BatchSlot<'_, K, S> {
     }
 }
 
-/// A page that somebody else has, and lends: what a batch can be made of. Sealed: `&page`, `&mut page`, and a
-/// [page of a run](crate::ops::RunPage).
+/// A page that somebody else has, and lends: what a batch can be made of. Sealed: `&page` and `&mut page`.
 ///
 /// For as long as its lifetime, the page is what [`Page`] says, whether the value itself is kept or not (I5).
 #[diagnostic::on_unimplemented(
