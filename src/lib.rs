@@ -3,7 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(all(test, shuttle), allow(dead_code, reason = "other tests than those in many orders are left out"))]
 
-#[cfg(any(test, feature = "model"))]
+#[cfg(any(test, all(feature = "model", target_os = "linux", target_arch = "x86_64")))]
 extern crate std;
 
 pub mod atomic;
