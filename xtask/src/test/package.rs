@@ -329,7 +329,8 @@ mod tests {
     #[test]
     fn one_error_is_one() {
         let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
-        let one = "   Compiling a\nerror[E0277]: no\n --> a.rs\nnote: required by a bound\n\nerror: could not compile `a`";
+        let one =
+            "   Compiling a\nerror[E0277]: no\n --> a.rs\nnote: required by a bound\n\nerror: could not compile `a`";
         assert_eq!(the_error(&lines(one)).unwrap(), "error[E0277]: no\n --> a.rs\n");
         let two = format!("error: first\n\n{one}");
         assert!(error_of(the_error(&lines(&two))).starts_with("2 errors in place of one"));
