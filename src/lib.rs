@@ -1,8 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![cfg_attr(all(test, shuttle), allow(dead_code, reason = "other tests than those in many orders are left out"))]
 
-#[cfg(any(test, feature = "model"))]
+#[cfg(any(test, all(feature = "model", target_os = "linux", target_arch = "x86_64")))]
 extern crate std;
 
 pub mod atomic;
@@ -21,7 +22,7 @@ pub mod local;
 pub mod machine;
 #[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
 pub mod model;
-#[cfg(all(feature = "model", not(all(target_os = "linux", target_arch = "x86_64"))))]
+#[cfg(all(feature = "model", not(any(doc, all(target_os = "linux", target_arch = "x86_64")))))]
 compile_error!(
     "the feature `model` of highmem is for unit tests on a host with 64-bit Linux on x86: leave it out elsewhere"
 );

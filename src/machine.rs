@@ -3,15 +3,23 @@
 //!
 //! They are a trait so that the same code runs on the processor ([`X86`]), under a hypervisor that wants to be asked for
 //! each page-table write, and in tests on a machine that writes down what it was asked to do.
+//!
+//! For other targets than x86 the crate compiles, too, and so does what is written with it for any kernel; what they do not have is
+//! the processor: there, [`X86`] is no [`Machine`].
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", doc))]
 use core::arch::asm;
 #[cfg(target_arch = "x86")]
 use core::arch::x86::{__cpuid_count, CpuidResult};
 #[cfg(target_arch = "x86_64")]
 use core::arch::x86_64::{__cpuid_count, CpuidResult};
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering, compiler_fence};
+#[cfg(target_has_atomic = "64")]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use x86::controlregs::{Cr0, Cr4, cr0, cr4, cr4_write};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use x86::msr::{IA32_EFER, IA32_PAT, rdmsr};
 
 /// What a processor reads and writes at once: a whole entry, or half of a PAE entry. Sealed.
@@ -42,7 +50,19 @@ macro_rules! whole_entries {
 
 whole_entries! {
     u32: AtomicU32,
+}
+
+#[cfg(target_has_atomic = "64")]
+whole_entries! {
     u64: AtomicU64,
+}
+
+// Some targets that are not x86.
+#[cfg(not(target_has_atomic = "64"))]
+impl WholeEntry for u64 {
+    unsafe fn exchange(_: *mut Self, _: Self, _: Self) -> Result<Self, Self> {
+        panic!("this target cannot exchange 64 bits in one step: a `Machine` for it has an `exchange` of its own");
+    }
 }
 
 mod sealed {
@@ -63,6 +83,14 @@ pub trait Address {
 /// An implementation does what each method says, in the order in which it is called: a write is visible to the page
 /// walker of this CPU before the next call returns, and the compiler can neither drop it, nor merge it, nor move it
 /// across another call.
+#[cfg_attr(
+    not(any(target_arch = "x86", target_arch = "x86_64")),
+    diagnostic::on_unimplemented(
+        message = "`{Self}` is no processor of this target: highmem maps pages by the page tables of x86",
+        label = "can run on x86 only",
+        note = "build the kernel for x86 or x86_64; for other targets leave out its `impl Kernel`, by `#[cfg(any(target_arch = \"x86\", target_arch = \"x86_64\"))]`"
+    )
+)]
 pub unsafe trait Machine: 'static {
     /// Reads a word of a page table, at once.
     ///
@@ -166,10 +194,11 @@ pub struct Registers {
     pub pat: Option<u64>,
 }
 
-/// The processor that this code runs on.
+/// The processor that this code runs on. On other targets than x86 it is no [`Machine`], and a kernel that names it does not compile.
 #[derive(Clone, Copy, Debug)]
 pub struct X86;
 
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", doc))]
 impl X86 {
     /// How many bits a physical address has here (SDM's MAXPHYADDR). For [`Pfn::within`](crate::Pfn::within).
     pub fn physical_address_bits() -> u32 {
@@ -187,6 +216,7 @@ impl X86 {
 
 // SAFETY: volatile accesses are neither dropped, merged nor reordered among each other, and x86 has its stores seen by the
 // same CPU's page walker in program order (I10); `invlpg` is volatile assembly that clobbers memory.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64", doc))]
 unsafe impl Machine for X86 {
     #[inline]
     unsafe fn read<W: Word>(at: *const W) -> W {
@@ -299,11 +329,13 @@ unsafe impl Machine for X86 {
 }
 
 /// Whether an address can be a part of an instruction, which has room for 32 bits, and extends them by their sign.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 const fn is_displacement(address: usize) -> bool {
     address as i32 as isize as usize == address
 }
 
 /// What the processor says about itself, first part of a leaf.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(crate) fn cpuid(leaf: u32) -> CpuidResult {
     // Safe since Rust 1.94, not before.
     #[allow(unused_unsafe)]

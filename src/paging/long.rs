@@ -1,6 +1,6 @@
 //! 64-bit paging, with 4 or 5 levels: 8-byte entries, written at once (SDM vol. 3, 5.5).
 
-use x86::bits64::paging::PTEntry;
+use super::format::bits64::paging::PTEntry;
 
 use super::{Paging, Protection, RETIRED, is_present, pae};
 use crate::machine::Machine;

@@ -11,6 +11,7 @@
 //! It has no operation that changes a live entry; there is only [`set`](Paging::set) on an empty one and
 //! [`clear`](Paging::clear). Values are made from the `x86` crate's entry types and flags.
 
+mod format;
 #[cfg(target_pointer_width = "64")]
 mod long;
 mod non_pae;
@@ -28,7 +29,7 @@ pub use tables::{Content, Flags, Layout, LayoutError, PageSize, Tables, Wrong};
 use core::fmt::Debug;
 use core::hash::Hash;
 
-use x86::bits32::paging::PTFlags;
+use format::bits32::paging::PTFlags;
 
 use crate::machine::Machine;
 

@@ -1,6 +1,6 @@
 //! 32-bit paging without PAE: 4-byte entries, written at once (SDM vol. 3, 5.3).
 
-use x86::bits32::paging::PTEntry;
+use super::format::bits32::paging::PTEntry;
 
 use super::{PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
 use crate::machine::Machine;

@@ -1,6 +1,6 @@
 //! PAE: 8-byte entries, written by a 32-bit processor as two halves (SDM vol. 3, 5.4.2).
 
-use x86::bits64::paging::{PTEntry, PTFlags};
+use super::format::bits64::paging::{PTEntry, PTFlags};
 
 use super::{PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
 use crate::machine::Machine;

@@ -5,7 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ops::{BitOr, RangeInclusive};
 
-use x86::bits64::paging::PTFlags;
+use super::format::bits64::paging::PTFlags;
 
 use super::pat::{MemoryType, Pat, PatIndex};
 use super::{NonPae, PAGE_SHIFT, Pae, Paging, sealed};

@@ -6,6 +6,7 @@ mod guest;
 mod host;
 mod ledger;
 pub mod lines;
+mod package;
 mod reach;
 mod template;
 mod ui;
@@ -33,6 +34,8 @@ pub enum Step {
     Clippy,
     /// The documentation builds without warnings
     Doc,
+    /// What is published is complete and has nothing else in it, compiles with the oldest Rust and for other targets, and its dependencies are listed
+    Package,
     /// Unit, integration and documentation tests on the host; the pool in many orders
     Unit,
     /// What must not compile does not, with the recorded messages
@@ -61,7 +64,7 @@ impl Step {
     fn need(self) -> Option<Need> {
         match self {
             Self::Fmt | Self::Museum | Self::Unit | Self::Ui => None,
-            Self::Clippy | Self::Doc => Some(Need::Build),
+            Self::Clippy | Self::Doc | Self::Package => Some(Need::Build),
             Self::Qemu | Self::Examples | Self::Template | Self::Cost | Self::Sabotage => Some(Need::Boot),
         }
     }
@@ -116,6 +119,7 @@ pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<
             (Step::Ui, _) => ui::run(&workspace, &mut ledger),
             (Step::Clippy, Some(bare)) => host::clippy(bare, &mut ledger),
             (Step::Doc, Some(bare)) => host::doc(bare, &mut ledger),
+            (Step::Package, Some(bare)) => package::run(bare, &mut ledger),
             (Step::Qemu, Some(bare)) => guest::tests(bare, &mut ledger),
             (Step::Examples, Some(bare)) => examples::run(bare, &mut ledger),
             (Step::Template, Some(bare)) => template::run(bare, &mut ledger),

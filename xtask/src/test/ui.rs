@@ -6,7 +6,7 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use cargo_metadata::semver::Version;
 
 use super::Ledger;
@@ -18,7 +18,8 @@ use crate::workspace::{LIBRARY, Workspace};
 /// Its test targets.
 pub const TARGETS: [&str; 2] = ["ui", "museum"];
 
-const RECORD: &str = "ui-tests/RUSTC_VERSION";
+/// Which compiler the messages belong to.
+pub const RECORD: &str = "ui-tests/RUSTC_VERSION";
 
 /// How many runs there are side by side.
 const PARTS: usize = 2;
@@ -35,16 +36,16 @@ pub fn run(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     } else {
         let active = active.map_or("unknown".to_owned(), |version| version.to_string());
         say::note(&format!("the messages belong to Rust {}.{}; active is {active}", wanted.0, wanted.1));
-        let toolchain = toolchain(wanted, &active)?;
+        let toolchain = toolchain(wanted).with_context(|| {
+            let (major, minor) = wanted;
+            format!(
+                "{RECORD} names Rust {major}.{minor}, active is {active}, and rustup has none that fits: \
+                 install it (`rustup toolchain install {major}.{minor}.0`), or record the messages of {active} \
+                 (TRYBUILD=overwrite cargo test --test ui --test museum), review them, and change {RECORD}"
+            )
+        })?;
         say::note(&format!("using rustup's toolchain {toolchain}"));
-        Box::new(move || {
-            let mut rustup = Command::new("rustup");
-            rustup.args(["run", &toolchain, "cargo"]).current_dir(&workspace.root);
-            for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
-                rustup.env_remove(variable);
-            }
-            rustup
-        })
+        Box::new(move || cargo_of(workspace, &toolchain))
     };
     // The compiler is asked about one program after the other, so that a second processor would have nothing to do.
     let part = |part: usize| {
@@ -59,27 +60,31 @@ pub fn run(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
     ledger.tests_side_by_side("cargo test --test ui --test museum", (1..=PARTS).map(part).collect())
 }
 
-/// A toolchain of rustup with the version `wanted`.
-fn toolchain(wanted: (u64, u64), active: &str) -> Result<String> {
+/// The cargo of one of rustup's toolchains.
+pub fn cargo_of(workspace: &Workspace, toolchain: &str) -> Command {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["run", toolchain, "cargo"]).current_dir(&workspace.root);
+    for variable in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
+        rustup.env_remove(variable);
+    }
+    rustup
+}
+
+/// A toolchain of rustup with the version `wanted`, installed if it can be.
+pub fn toolchain(wanted: (u64, u64)) -> Option<String> {
     let (major, minor) = wanted;
     let listed = process::answer(Command::new("rustup").args(["toolchain", "list"])).unwrap_or_default();
     let mut names = listed.lines().filter_map(|line| line.split_whitespace().next());
     if let Some(name) = names.find(|name| is_version(name, wanted)) {
-        return Ok(name.to_owned());
+        return Some(name.to_owned());
     }
     let name = format!("{major}.{minor}.0");
     say::note(&format!("trying `rustup toolchain install {name}`"));
     let mut install = Command::new("rustup");
     let done =
         process::run_limited(install.args(["toolchain", "install", &name, "--profile", "minimal"]), 3 * DOWNLOAD);
-    if done.is_ok_and(|status| status.is_some_and(|status| status.success())) && is_version(&name, wanted) {
-        return Ok(name);
-    }
-    bail!(
-        "{RECORD} names Rust {major}.{minor}, active is {active}, and rustup has none that fits: \
-         install it (`rustup toolchain install {name}`), or record the messages of {active} \
-         (TRYBUILD=overwrite cargo test --test ui --test museum), review them, and change {RECORD}"
-    )
+    let done = done.is_ok_and(|status| status.is_some_and(|status| status.success()));
+    (done && is_version(&name, wanted)).then_some(name)
 }
 
 fn is_version(toolchain: &str, wanted: (u64, u64)) -> bool {
@@ -87,7 +92,7 @@ fn is_version(toolchain: &str, wanted: (u64, u64)) -> bool {
     version(rustc.args(["run", toolchain, "rustc"])).is_some_and(|version| matches(&version, wanted))
 }
 
-fn version(rustc: &mut Command) -> Option<Version> {
+pub fn version(rustc: &mut Command) -> Option<Version> {
     parse_rustc_version(&process::answer(rustc.arg("-vV"))?)
 }
 
@@ -96,7 +101,7 @@ fn matches(version: &Version, (major, minor): (u64, u64)) -> bool {
 }
 
 /// The first two numbers of a version.
-fn minor(text: &str) -> Option<(u64, u64)> {
+pub fn minor(text: &str) -> Option<(u64, u64)> {
     let mut numbers = text.trim().split('.').map(|part| part.parse().ok());
     Some((numbers.next()??, numbers.next()??))
 }
