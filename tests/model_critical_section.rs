@@ -1,7 +1,10 @@
 //! The implementation of the crate `critical-section` that `docs/other-crates.md` shows, on the model.
 
 use std::cell::Cell;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::thread;
+use std::time::Duration;
 
 use critical_section::Mutex;
 use highmem::kmap_atomic;
@@ -110,6 +113,25 @@ fn an_interrupt_waits_for_the_outermost_section() {
         });
         assert!(critical_section::with(|section| CAME.borrow(section).get()), "behind it");
     });
+}
+
+#[test]
+fn the_end_of_a_section_within_does_not_let_other_cpus_in() {
+    let _alone = ONE_MACHINE.lock();
+    let machine = Machine::new();
+    let other = machine.cpu(1);
+    let is_in = AtomicBool::new(false);
+    thread::scope(|scope| {
+        machine.cpu(0).task(|_| {
+            critical_section::with(|_| {
+                critical_section::with(|_| ());
+                scope.spawn(|| other.task(|_| critical_section::with(|_| is_in.store(true, Relaxed))));
+                thread::sleep(Duration::from_millis(50));
+                assert!(!is_in.load(Relaxed), "two CPUs in a section");
+            });
+        });
+    });
+    assert!(is_in.load(Relaxed));
 }
 
 #[test]
