@@ -95,6 +95,46 @@ impl<M> fmt::Debug for Pfn<M> {
     }
 }
 
+/// The frame, as the crate [`x86_64`](https://docs.rs/x86_64) has it. The other way is [`TryFrom`].
+///
+/// ```
+/// use highmem::{Pfn, paging::Long};
+/// use x86_64::structures::paging::PhysFrame;
+///
+/// let pfn = Pfn::<Long>::new(0x14_0000)?;
+/// let frame = PhysFrame::from(pfn);
+/// assert_eq!(frame.start_address().as_u64(), 5 << 30);
+/// assert_eq!(Pfn::try_from(frame), Ok(pfn));
+/// # Ok::<(), highmem::PfnError>(())
+/// ```
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+impl<M: Paging> From<Pfn<M>> for ::x86_64::structures::paging::PhysFrame {
+    fn from(pfn: Pfn<M>) -> Self {
+        // No mode has more bits than the crate's addresses: 52.
+        Self::containing_address(::x86_64::PhysAddr::new(pfn.address()))
+    }
+}
+
+/// Fails where the paging mode has no number for the frame: it is never cut to fit.
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+impl<M: Paging> TryFrom<::x86_64::structures::paging::PhysFrame> for Pfn<M> {
+    type Error = PfnError;
+
+    fn try_from(frame: ::x86_64::structures::paging::PhysFrame) -> Result<Self, PfnError> {
+        Self::containing(frame.start_address().as_u64())
+    }
+}
+
+/// The frame that holds the byte at an address. Fails as [`Pfn::containing`] does.
+#[cfg(all(feature = "x86_64", target_arch = "x86_64"))]
+impl<M: Paging> TryFrom<::x86_64::PhysAddr> for Pfn<M> {
+    type Error = PfnError;
+
+    fn try_from(address: ::x86_64::PhysAddr) -> Result<Self, PfnError> {
+        Self::containing(address.as_u64())
+    }
+}
+
 /// A page frame number that the paging mode, or the processor, cannot express.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PfnError {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use highmem::linux::{Pte0, Pte1, Set};
 use highmem::model::{Config, Machine, ModelKernel, SharedFrame, Zone};
 use highmem::pagetable::WindowMapper;
-use highmem::paging::Long;
+use highmem::paging::{Long, NonPae, Pae, Paging};
 use highmem::{Kernel, PAGE_SIZE, Page as _, Pfn};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as Runs, RngAlgorithm, TestRng, TestRunner};
@@ -322,4 +322,29 @@ fn what_fails_has_changed_nothing() {
 
 fn tree_of_root(machine: &Model, root: PhysFrame) -> Vec<u8> {
     machine.peek(Pfn::containing(root.start_address().as_u64()).unwrap()).to_vec()
+}
+
+/// Frame numbers there and back, at the end of what each mode and that crate have numbers for.
+#[test]
+fn frame_numbers_are_never_cut_to_fit() {
+    fn there_and_back<M: Paging>() {
+        let last = (1_u64 << M::PFN_BITS) - 1;
+        for number in [0, 1, 0x9f, last / 2, last] {
+            let pfn = Pfn::<M>::new(number).unwrap();
+            let frame = PhysFrame::<Size4KiB>::from(pfn);
+            assert_eq!(frame.start_address().as_u64(), number * PAGE_SIZE as u64);
+            assert_eq!(Pfn::try_from(frame), Ok(pfn));
+            assert_eq!(Pfn::try_from(frame.start_address() + (PAGE_SIZE as u64 - 1)), Ok(pfn));
+        }
+        // The highest that the crate has is that of 64-bit mode.
+        if let Ok(beyond) = PhysAddr::try_new((last + 1) * PAGE_SIZE as u64) {
+            assert_eq!(Pfn::<M>::try_from(PhysFrame::<Size4KiB>::containing_address(beyond)), Pfn::new(last + 1));
+            assert!(Pfn::<M>::try_from(beyond).is_err());
+        } else {
+            assert_eq!(M::PFN_BITS, Long::PFN_BITS);
+        }
+    }
+    there_and_back::<NonPae>();
+    there_and_back::<Pae>();
+    there_and_back::<Long>();
 }

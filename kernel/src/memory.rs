@@ -108,9 +108,12 @@ impl fmt::Display for MemoryMap {
 
 static MAP: spin::Once<MemoryMap> = spin::Once::new();
 
-/// Keeps the map for [`map`].
-pub(crate) fn init(map: MemoryMap) {
+static RSDP: spin::Once<u64> = spin::Once::new();
+
+/// Keeps the map for [`map`], and the address for [`rsdp`].
+pub(crate) fn init((map, rsdp): (MemoryMap, u64)) {
     MAP.call_once(|| map);
+    RSDP.call_once(|| rsdp);
 }
 
 /// The machine's memory map.
@@ -120,4 +123,9 @@ pub(crate) fn init(map: MemoryMap) {
 /// Before the kernel has copied it, which a program never sees.
 pub fn map() -> &'static MemoryMap {
     MAP.get().expect("no memory map yet")
+}
+
+/// The physical address of the ACPI tables' root pointer; `None` if the boot loader has found none.
+pub fn rsdp() -> Option<u64> {
+    RSDP.get().copied().filter(|&address| address != 0)
 }

@@ -1,6 +1,6 @@
 //! What the boot loader says about the machine: the PVH start-info structure.
 //!
-//! It lies in low memory that nobody promises to keep, so the one part of it that matters, the memory map, is copied
+//! It lies in low memory that nobody promises to keep, so what matters of it, the memory map and where the ACPI tables begin, is copied
 //! out before anything else is set up.
 
 use core::mem::size_of;
@@ -42,7 +42,8 @@ struct Entry {
 
 const _: () = assert!(size_of::<StartInfo>() == 56 && size_of::<Entry>() == 24);
 
-/// Copies the memory map out of the start info at physical address `start_info`.
+/// Copies the memory map out of the start info at physical address `start_info`, and the physical address of the ACPI tables' root
+/// pointer, or zero.
 ///
 /// # Panics
 ///
@@ -51,7 +52,7 @@ const _: () = assert!(size_of::<StartInfo>() == 56 && size_of::<Entry>() == 24);
 /// # Safety
 ///
 /// The boot tables are in use, and `start_info` is what the boot loader passed in `ebx`.
-pub unsafe fn memory_map(start_info: u32) -> MemoryMap {
+pub unsafe fn memory_map(start_info: u32) -> (MemoryMap, u64) {
     // SAFETY: by this function's contract.
     let info: StartInfo = unsafe { read(start_info.into()) };
     assert_eq!(info.magic, MAGIC, "the boot loader passed no PVH start info");
@@ -63,7 +64,7 @@ pub unsafe fn memory_map(start_info: u32) -> MemoryMap {
         let entry: Entry = unsafe { read(address) };
         map.push(Region { start: entry.address, size: entry.size, kind: Kind::from_e820(entry.kind) });
     }
-    map
+    (map, info.rsdp_paddr)
 }
 
 /// Reads a `T` at a physical address.
