@@ -14,9 +14,9 @@ use highmem::pagetable::Editor;
 use highmem::paging::{Flags, PageSize};
 use highmem::trace::Event;
 use highmem::{Page, kmap, kmap_atomic, kmap_local_page, linux};
-use kernel::frames::{self, Frame, SharedFrame, Zone};
+use kernel::frames::{self, Frame, SharedFrame};
 use kernel::kmap::{ExampleKernel, HardIrq, Softirq, Task};
-use kernel::spaces::{self, Space, Tables, USER};
+use kernel::spaces::{self, Tables, USER};
 use kernel::sync::IrqLock;
 use kernel::{cpu, harness, irq, kmap as kernel_kmap, smp, softirq, thread, timer, trace};
 
