@@ -5,10 +5,10 @@ use highmem::ops::{self, Segment};
 
 use super::mm::{FrameRun, HardIrq, K, SharedFrame, Task};
 
-/// Sixteen low pages for the disk, and requests of up to eight parts.
+/// Sixteen low pages for the disk, and requests of up to two parts.
 type Bounce = Reserve<K, SharedFrame, 16>;
-type Parts = Segments<FrameRun, 8>;
-type Request<'r> = Submitted<'r, K, FrameRun, SharedFrame, 16, 8>;
+type Parts = Segments<FrameRun, 2>;
+type Request<'r> = Submitted<'r, K, FrameRun, SharedFrame, 16, 2>;
 
 fn reserve(low: impl Iterator<Item = SharedFrame>) -> Result<Bounce, Rejected<SharedFrame>> {
     let reserve = Bounce::new(Reach::FOUR_GIB);
@@ -20,7 +20,7 @@ fn reserve(low: impl Iterator<Item = SharedFrame>) -> Result<Bounce, Rejected<Sh
 
 fn sectors(run: FrameRun, offset: usize, len: usize) -> Result<Parts, ops::Error> {
     let mut parts = Parts::new();
-    parts.push(Segment::new(run, offset, len)?).expect("the first of eight");
+    parts.push(Segment::new(run, offset, len)?).expect("the first of two");
     Ok(parts)
 }
 
@@ -29,7 +29,7 @@ fn read<'r>(
     task: &mut Task<'_>,
     reserve: &'r Bounce,
     parts: Parts,
-) -> Result<Request<'r>, Refused<FrameRun, 8>> {
+) -> Result<Request<'r>, Refused<FrameRun, 2>> {
     let (prepared, _task) = reserve.read(task, parts)?; // sleeps for low pages, holding none
     let request = prepared.submit();
     disk.start(request.extents()); // each within the disk's reach
@@ -41,14 +41,14 @@ fn write<'r>(
     task: &mut Task<'_>,
     reserve: &'r Bounce,
     parts: Parts,
-) -> Result<Request<'r>, Refused<FrameRun, 8>> {
+) -> Result<Request<'r>, Refused<FrameRun, 2>> {
     let (prepared, _task) = reserve.write(task, parts, |atomic| atomic.slots().user0)?; // copied here
     let request = prepared.submit();
     disk.start(request.extents());
     Ok(request)
 }
 
-fn finished(irq: &mut HardIrq<'_>, request: Request<'_>, bytes: usize) -> Completed<FrameRun, (), 8> {
+fn finished(irq: &mut HardIrq<'_>, request: Request<'_>, bytes: usize) -> Completed<FrameRun, (), 2> {
     // SAFETY: the disk has said that it is done with this request.
     unsafe { request.complete(irq.slots().bounce_read, Ok(bytes)) }
 }
