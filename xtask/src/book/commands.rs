@@ -9,13 +9,17 @@ use super::page::Page;
 use crate::workspace::{LIBRARY, Programs, Workspace};
 use crate::{Cli, Command};
 
-/// Commands that no step of the tests runs as they stand, by their first words, and why.
-const BY_HAND: [(&str, &str); 7] = [
+/// Commands that no step of the tests runs as they stand, by their first words: which one does what they do, or why none does.
+const ELSEWHERE: [(&str, &str); 11] = [
     ("cargo mutants", "takes hours"),
     ("cargo install cargo-mutants", "goes before that"),
     ("export", "goes before that"),
     ("cargo test -p highmem", "the steps `unit` and `ui` run it without the filter"),
-    ("cargo test", "in somebody's own kernel"),
+    ("cargo test", "in a kernel of one's own: the step `template`"),
+    ("cargo run", "there, too"),
+    ("cargo add highmem", "there, too: its kernel depends on it"),
+    ("cd", "goes before that"),
+    ("cargo bench -p host-benches", "measures time: the step `cost` counts the same work"),
     ("cargo xtask bench", "takes long, and measures Linux, too"),
     ("objdump", "is for people: the step `cost` reads the same code"),
 ];
@@ -46,6 +50,7 @@ pub fn check(workspace: &Workspace, pages: &[Page]) -> Result<(usize, Vec<String
 }
 
 /// The commands of a page: lines of its blocks in the shell's language, and what begins like one in its text. As words, each with its line.
+/// A command of ours that is but named in the text has no arguments: it is asked for its help.
 fn commands(page: &Page) -> Vec<(usize, Vec<String>)> {
     let mut found = Vec::new();
     for block in page.blocks().iter().filter(|block| ["sh", "console"].contains(&block.info.as_str())) {
@@ -59,6 +64,8 @@ fn commands(page: &Page) -> Vec<(usize, Vec<String>)> {
     }
     for (line, span) in page.spans() {
         if ["cargo xtask ", "cargo test ", "cargo run "].iter().any(|begin| span.starts_with(begin)) {
+            let is_name = span.starts_with("cargo xtask ") && span.split_whitespace().count() == 3;
+            let span = if is_name { format!("{span} --help") } else { span };
             found.extend(variants(&span).map(|words| (line, words)));
         }
     }
@@ -85,7 +92,8 @@ impl Known<'_> {
             _ => {}
         }
         let line = words.join(" ");
-        let is_run_by_hand = BY_HAND.iter().any(|(begin, _)| line == *begin || line.starts_with(&format!("{begin} ")));
+        let is_run_by_hand =
+            ELSEWHERE.iter().any(|(begin, _)| line == *begin || line.starts_with(&format!("{begin} ")));
         match words.as_slice() {
             ["cargo", "xtask", name, ..] if *name != "bench" => Ok(()),
             ["cargo", "run" | "test", rest @ ..] if rest.contains(&"--example") => Ok(()),
@@ -178,5 +186,7 @@ mod tests {
             assert!(found[0].starts_with("docs/one.md:4: "), "{found:?}");
         }
         assert_eq!(faults("Run `cargo xtask dem` now.\n").len(), 1);
+        assert_eq!(faults("Run `cargo xtask qemu` now.\n"), [""; 0], "named, with nothing said about how");
+        assert_eq!(faults("Run `cargo xtask qemu --smp 4` now.\n").len(), 1);
     }
 }
