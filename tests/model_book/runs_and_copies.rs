@@ -100,8 +100,8 @@ mod tests {
     fn a_name_may_begin_in_one_page_and_end_in_the_next() {
         let machine = Machine::new();
         let mut directory = run(&machine, 33);
-        let mut bytes: Vec<u8> = (0..33).flat_map(|_| [vec![126], vec![b'n'; 126]].concat()).collect();
-        bytes.extend([127; 128]);
+        let name = |len: u8| [vec![len], vec![0xff; len.into()]].concat();
+        let mut bytes: Vec<u8> = [127].into_iter().chain([126; 33]).flat_map(name).collect();
         bytes.push(0);
         atomic(&machine, |atomic| append(atomic, &mut directory, 0, &bytes)).unwrap();
         assert_eq!(atomic(&machine, |atomic| longest_name(atomic, &directory)), Ok(127));
