@@ -6,6 +6,7 @@
 mod arch;
 mod bare;
 mod bench;
+mod book;
 mod demo;
 mod disk;
 mod museum;
@@ -46,7 +47,8 @@ Examples:
   cargo xtask trace irq_slots               who mapped what, when: a time line of each slot
   cargo xtask bench --exact                 what it costs, beside Linux, in instructions
   cargo xtask museum                        the pages about real bugs, anew
-  cargo xtask new ../my-kernel              a kernel of your own that maps its first page";
+  cargo xtask new ../my-kernel              a kernel of your own that maps its first page
+  cargo xtask book                          the documentation, for a browser";
 
 /// Build, run and test highmem, on this machine and on bare metal in QEMU
 #[derive(Parser)]
@@ -77,6 +79,8 @@ enum Command {
     Museum(MuseumArgs),
     /// Make a small kernel that uses highmem, in an empty folder, to go on from
     New(NewArgs),
+    /// Check the pages in docs/, and build the book of them for a browser
+    Book,
 }
 
 #[derive(Args)]
@@ -224,6 +228,7 @@ fn main() -> ExitCode {
         Command::Trace(args) => trace(args, cli.toolchain),
         Command::Museum(args) => museum::run(args.check),
         Command::New(args) => new::run(&args.dir, args.name.as_deref(), args.path_of_crate.as_deref(), cli.toolchain),
+        Command::Book => book::run(),
     };
     match verdict {
         Ok(true) => ExitCode::SUCCESS,

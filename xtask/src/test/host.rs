@@ -7,6 +7,7 @@ use anyhow::Result;
 use super::{Bare, Ledger, ui};
 use crate::arch::{Arch, Window};
 use crate::bare::Build;
+use crate::book;
 use crate::setup;
 use crate::workspace::{HOST_BENCHES, LIBRARY, Workspace};
 
@@ -66,6 +67,14 @@ pub fn doc(bare: &Bare, ledger: &mut Ledger) -> Result<()> {
         kernel.args(["--no-deps", "--lib"]).env("RUSTDOCFLAGS", "-D warnings");
         ledger.command(&format!("cargo doc of kernel, for the bare machine, {build}"), &mut kernel)?;
     }
+    Ok(())
+}
+
+/// The pages and the book that is built of them: each check, and each fault.
+pub fn book(workspace: &Workspace, ledger: &mut Ledger) -> Result<()> {
+    let found = book::check(workspace)?;
+    found.passed.iter().for_each(|what| ledger.pass(what));
+    found.faults.iter().for_each(|what| ledger.fail(what));
     Ok(())
 }
 

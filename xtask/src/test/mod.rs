@@ -30,6 +30,8 @@ pub enum Step {
     Fmt,
     /// The pages about real bugs are those that are made of the programs
     Museum,
+    /// The book builds, and its links, code, messages and commands are what they say
+    Book,
     /// Clippy has nothing to say, on the host and for the bare machine
     Clippy,
     /// The documentation builds without warnings
@@ -63,7 +65,7 @@ impl Step {
 
     fn need(self) -> Option<Need> {
         match self {
-            Self::Fmt | Self::Museum | Self::Unit | Self::Ui => None,
+            Self::Fmt | Self::Museum | Self::Book | Self::Unit | Self::Ui => None,
             Self::Clippy | Self::Doc | Self::Package => Some(Need::Build),
             Self::Qemu | Self::Examples | Self::Template | Self::Cost | Self::Sabotage => Some(Need::Boot),
         }
@@ -115,6 +117,7 @@ pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<
         let result = match (step, &bare) {
             (Step::Fmt, _) => host::fmt(&workspace, &mut ledger),
             (Step::Museum, _) => museum::up_to_date(&workspace.root).map(|what| ledger.pass(&what)),
+            (Step::Book, _) => host::book(&workspace, &mut ledger),
             (Step::Unit, _) => host::unit(&workspace, &mut ledger),
             (Step::Ui, _) => ui::run(&workspace, &mut ledger),
             (Step::Clippy, Some(bare)) => host::clippy(bare, &mut ledger),
