@@ -21,8 +21,8 @@ const CONTROL: &str = "control_";
 const ALLOWED: [&str; 4] = [
     "highmem::atomic::unmap_forgotten",
     "memcpy",
-    "highmem::copy::copy_past_caches",
-    "highmem::copy::fill_past_caches",
+    "highmem::copy::strings::copy_past_caches",
+    "highmem::copy::strings::fill_past_caches",
 ];
 
 /// Where the hot path may go and is not followed: another thread is due when a context ends, or so many contexts were forgotten that
