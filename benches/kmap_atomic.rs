@@ -8,6 +8,8 @@
 #![no_main]
 
 use core::arch::asm;
+use core::array;
+use core::hint::black_box;
 use core::marker::PhantomData;
 use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
@@ -19,7 +21,7 @@ use highmem::local::Locals;
 use highmem::tlb::Translations;
 use highmem::{
     Fixmap, Frame, Kernel, KmTypes, PAGE_SIZE, Page, PageBytes, Pfn, Task, clear_highpage, copy_highpage, kmap_atomic,
-    kunmap_atomic,
+    kmap_batch, kunmap_atomic,
 };
 use kernel::frames::{self, Zone};
 use kernel::kmap::{ExampleKernel, Paging};
@@ -41,6 +43,10 @@ struct Limits {
     copy: [u32; 3],
     lazy_hit: [u32; 3],
     lazy_misses: [u32; 3],
+    /// So many for each batch, and for each page of it.
+    batch: [[u32; 3]; 2],
+    /// The same above the ceiling.
+    batch_above: [[u32; 3]; 2],
 }
 
 fn costs(_: &mut kernel::kmap::Task<'_>) {
@@ -53,6 +59,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         copy: [1053, 1060, 539],
         lazy_hit: [8, 14, 9],
         lazy_misses: [37, 55, 33],
+        batch: [[60, 37, 39], [21, 27, 17]],
+        batch_above: [[60, 47, 42], [17, 23, 12]],
     };
     const ONE_ADDRESS_NX_FOUND_OUT: Limits = Limits {
         with_context: [13, 20, 16],
@@ -63,6 +71,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         copy: [1053, 1065, 545],
         lazy_hit: [8, 16, 11],
         lazy_misses: [37, 55, 39],
+        batch: [[60, 37, 37], [21, 29, 20]],
+        batch_above: [[60, 47, 41], [17, 25, 15]],
     };
     const CPU_NUMBER: Limits = Limits {
         with_context: [17, 22, 18],
@@ -73,6 +83,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         copy: [1067, 1079, 553],
         lazy_hit: [14, 20, 13],
         lazy_misses: [49, 65, 48],
+        batch: [[73, 46, 46], [25, 30, 18]],
+        batch_above: [[71, 55, 50], [21, 26, 14]],
     };
     const CPU_NUMBER_NX_FOUND_OUT: Limits = Limits {
         with_context: [17, 27, 20],
@@ -83,6 +95,8 @@ fn costs(_: &mut kernel::kmap::Task<'_>) {
         copy: [1067, 1080, 559],
         lazy_hit: [14, 22, 15],
         lazy_misses: [49, 63, 51],
+        batch: [[73, 46, 36], [25, 32, 27]],
+        batch_above: [[71, 56, 46], [21, 28, 23]],
     };
     if cfg!(feature = "cpu-window") {
         println!("a kernel with several CPUs, each of which has its own window, and costs no more than a single one");
@@ -150,12 +164,16 @@ fn costs_of<L: Layout, N: Nx>(which: &str, limits: Limits) {
     // SAFETY: I1: the one thread that uses these slots, which no interrupt uses; it is bound to the first CPU.
     unsafe { Task::<Bench<L, N>>::enter(measure) };
     lazy_costs::<L, N>(which, limits, [pfn, other]);
+    batch_costs::<L, N>(which, limits, pfn);
 }
 
 highmem::km_types! {
-    /// A slot that keeps its page.
+    /// A slot that keeps its page, and a batch.
     mod km {
-        atomic { kept: Kept lazy }
+        atomic {
+            kept: Kept lazy,
+            many: Many[64],
+        }
     }
 }
 
@@ -173,6 +191,34 @@ fn lazy_costs<L: Layout, N: Nx>(which: &str, limits: Limits, [pfn, other]: [usiz
         });
         drop(atomic);
         flush_lazy(task);
+    };
+    // SAFETY: I1: as in `costs_of`, which has left no guard.
+    unsafe { Task::enter(measure) };
+}
+
+/// So many pages in a batch: up to the ceiling, and above it, where they are flushed at once.
+fn batch_costs<L: Layout, N: Nx>(which: &str, limits: Limits, pfn: usize) {
+    const COUNTS: [(&str, usize); 6] = [
+        ("batch_of_1", 1),
+        ("batch_of_8", 8),
+        ("batch_of_32", 32),
+        ("batch_of_33", 33),
+        ("batch_of_34", 34),
+        ("batch_of_64", 64),
+    ];
+    let measure = |task: &mut Task<'_, Bench<L, N, km::Set>>| {
+        let mut atomic = task.atomic();
+        let mut many = atomic.slots().many;
+        // One frame so many times, which is only read; and it is not.
+        let frames: [Frame<Paging>; 64] = array::from_fn(|_| frame(pfn));
+        for (name, count) in COUNTS {
+            let is_above = count > <Bench<L, N, km::Set>>::FLUSH_CEILING;
+            let [start, page] = if is_above { limits.batch_above } else { limits.batch };
+            let limits = [0, 1, 2].map(|mode| start[mode] + page[mode] * count as u32);
+            budget(name, which, limits, [count, 0], |[count, _]| {
+                drop(kmap_batch(many.reborrow(), black_box(&frames[..count])));
+            });
+        }
     };
     // SAFETY: I1: as in `costs_of`, which has left no guard.
     unsafe { Task::enter(measure) };
