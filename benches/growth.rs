@@ -11,15 +11,13 @@ mod measure;
 
 use alloc::vec::Vec;
 use core::hint::{self, black_box};
-use core::ptr::NonNull;
 use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use core::sync::atomic::{AtomicU64, AtomicUsize};
 
 use highmem::kernel::GaveUp;
-use highmem::tlb::Translations;
-use highmem::{Kernel, MaySleep, PageBytes, Pfn, Pool, PoolKernel, Task, kmap, kmap_atomic, kmap_local_page};
+use highmem::{Kernel, MaySleep, Pool, PoolKernel, Task, kmap, kmap_atomic, kmap_local_page};
 use kernel::frames::{self, Frame};
-use kernel::kmap::{ExampleKernel, Paging};
+use kernel::kmap::ExampleKernel;
 use kernel::{paging, println, smp};
 use measure::{measure, tsc};
 
@@ -130,14 +128,14 @@ macro_rules! pool {
 
         // SAFETY: as `ExampleKernel`, which does all of it, and whose window nobody uses through this one.
         unsafe impl Kernel for $kernel {
-            type Paging = Paging;
+            kernel::as_the_example_kernel!();
+
             type KmTypes = <ExampleKernel as Kernel>::KmTypes;
             type Cpus = <ExampleKernel as Kernel>::Cpus;
             type Machine = <ExampleKernel as Kernel>::Machine;
             type Fixmap = <ExampleKernel as Kernel>::Fixmap;
 
             const FIXMAP_BASE: usize = ExampleKernel::FIXMAP_BASE;
-            const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
 
             fn fixmap() -> &'static Self::Fixmap {
                 ExampleKernel::fixmap()
@@ -149,44 +147,8 @@ macro_rules! pool {
             }
 
             #[inline]
-            fn preempt_disable() {
-                ExampleKernel::preempt_disable();
-            }
-
-            #[inline]
-            unsafe fn preempt_enable() {
-                // SAFETY: I2: the caller's promise.
-                unsafe { ExampleKernel::preempt_enable() }
-            }
-
-            fn bh_disable() {
-                ExampleKernel::bh_disable();
-            }
-
-            unsafe fn bh_enable() {
-                // SAFETY: the caller's promise.
-                unsafe { ExampleKernel::bh_enable() }
-            }
-
-            #[inline]
-            fn irq_save() -> bool {
-                ExampleKernel::irq_save()
-            }
-
-            #[inline]
-            unsafe fn irq_restore(were_on: bool) {
-                // SAFETY: I1: the caller's promise.
-                unsafe { ExampleKernel::irq_restore(were_on) }
-            }
-
-            #[inline]
             fn no_execute() -> bool {
                 ExampleKernel::no_execute()
-            }
-
-            #[inline]
-            fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
-                ExampleKernel::direct_map(pfn)
             }
         }
 

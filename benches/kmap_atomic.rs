@@ -11,7 +11,7 @@ use core::arch::asm;
 use core::array;
 use core::hint::black_box;
 use core::marker::PhantomData;
-use core::ptr::{self, NonNull};
+use core::ptr;
 use core::sync::atomic::{AtomicU32, Ordering, compiler_fence};
 
 use highmem::fixmap::FixmapTables;
@@ -20,8 +20,8 @@ use highmem::linux::Set;
 use highmem::local::Locals;
 use highmem::tlb::Translations;
 use highmem::{
-    Fixmap, Frame, Kernel, KmTypes, PAGE_SIZE, Page, PageBytes, Pfn, Task, clear_highpage, copy_highpage, kmap_atomic,
-    kmap_batch, kunmap_atomic,
+    Fixmap, Frame, Kernel, KmTypes, PAGE_SIZE, Page, Pfn, Task, clear_highpage, copy_highpage, kmap_atomic, kmap_batch,
+    kunmap_atomic,
 };
 use kernel::frames::{self, Zone};
 use kernel::kmap::{ExampleKernel, Paging};
@@ -319,14 +319,14 @@ impl Nx for NxFoundOut {
 
 // SAFETY: as `ExampleKernel`, on whose first CPU this runs, with a window of its own or in that one's place.
 unsafe impl<L: Layout, N: Nx, T: KmTypes> Kernel for Bench<L, N, T> {
-    type Paging = Paging;
+    kernel::as_the_example_kernel!();
+
     type KmTypes = T;
     type Cpus = L::Cpus;
     type Machine = highmem::machine::X86;
     type Fixmap = L::Fixmap;
 
     const FIXMAP_BASE: usize = L::BASE;
-    const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
     const LOCALS: Locals = L::LOCALS;
 
     #[inline]
@@ -340,33 +340,8 @@ unsafe impl<L: Layout, N: Nx, T: KmTypes> Kernel for Bench<L, N, T> {
     }
 
     #[inline]
-    fn preempt_disable() {
-        ExampleKernel::preempt_disable();
-    }
-
-    #[inline]
-    unsafe fn preempt_enable() {
-        // SAFETY: I2: the caller's promise.
-        unsafe { ExampleKernel::preempt_enable() }
-    }
-
-    fn irq_save() -> bool {
-        ExampleKernel::irq_save()
-    }
-
-    unsafe fn irq_restore(were_on: bool) {
-        // SAFETY: I1: the caller's promise.
-        unsafe { ExampleKernel::irq_restore(were_on) }
-    }
-
-    #[inline]
     fn no_execute() -> bool {
         N::no_execute()
-    }
-
-    #[inline]
-    fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
-        ExampleKernel::direct_map(pfn)
     }
 }
 

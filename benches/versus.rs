@@ -8,6 +8,8 @@ extern crate alloc;
 
 #[path = "versus/hand.rs"]
 mod hand;
+#[path = "versus/keeping.rs"]
+mod keeping;
 #[path = "versus/measure.rs"]
 mod measure;
 #[path = "versus/operations.rs"]

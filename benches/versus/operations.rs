@@ -7,11 +7,13 @@ use core::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 use core::sync::atomic::{AtomicU64, AtomicUsize};
 
 use highmem::copy::CopyBy;
+use highmem::lazy::flush_lazy;
 use highmem::ops::memcpy_run;
 use highmem::pagetable::Pages;
 use highmem::paging::{Flags, PageSize};
 use highmem::{
-    FrameRun, Kernel, PAGE_SIZE, Page, Pfn, clear_highpage, copy_highpage, kmap, kmap_atomic, kmap_local_page,
+    FrameRun, Kernel, PAGE_SIZE, Page, Pfn, clear_highpage, copy_highpage, kmap, kmap_atomic, kmap_batch,
+    kmap_local_page,
 };
 use kernel::frames::{self, Frame, SharedFrame, Zone};
 use kernel::kmap::{self, ExampleKernel, HardIrq, Paging, Task};
@@ -20,6 +22,7 @@ use kernel::sync::IrqLock;
 use kernel::{println, smp, timer};
 
 use crate::hand;
+use crate::keeping::enter;
 use crate::measure::{measure, tsc};
 
 const ROUNDS: u32 = 10_000;
@@ -44,6 +47,8 @@ pub fn all(task: &mut Task<'_>) {
     measure("empty", ROUNDS, 1, || _ = black_box(&mut *page));
     pairs(task);
     by_hand();
+    kept();
+    batches();
     pages(task);
     walk(task);
     pool(task);
@@ -167,6 +172,39 @@ fn by_hand() {
                 pair_and_read(&page, part * 512);
             }
         });
+    });
+}
+
+/// A page that its slot has kept.
+fn kept() {
+    let shared = high().share();
+    enter(|task| {
+        measure("ours/kept_page_again", ROUNDS / 8, 8, || {
+            for part in 0..8 {
+                _ = kmap_atomic(task.atomic().slots().kept, black_box(&shared)).load::<u32>(part * 512);
+            }
+        });
+        let mut atomic = task.atomic();
+        let mut slot = atomic.slots().kept;
+        measure("ours/kept_page_again_within", ROUNDS / 8, 8, || {
+            for part in 0..8 {
+                _ = kmap_atomic(slot.reborrow(), black_box(&shared)).load::<u32>(part * 512);
+            }
+        });
+        drop(atomic);
+        flush_lazy(task);
+    });
+}
+
+/// Pages that are mapped in a row, up to the ceiling, and above it, where they are flushed at once.
+fn batches() {
+    let pages: Vec<SharedFrame> = (0..64).map(|_| high().share()).collect();
+    enter(|task| {
+        for (name, count) in [("ours/batch_of_8", 8), ("ours/batch_of_32", 32), ("ours/batch_of_64", 64)] {
+            measure(name, ROUNDS / 8, count as u32, || {
+                drop(kmap_batch(task.atomic().slots().many, black_box(&pages[..count])));
+            });
+        }
     });
 }
 

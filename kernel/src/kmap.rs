@@ -169,6 +169,52 @@ unsafe impl Kernel for ExampleKernel {
     }
 }
 
+/// In an `impl Kernel for` another kernel: what [`ExampleKernel`] does of it, but for its slots, its window and its number of CPUs. Programs try
+/// other windows and other slots with it, on this machine.
+#[macro_export]
+macro_rules! as_the_example_kernel {
+    () => {
+        type Paging = $crate::kmap::Paging;
+
+        const TRANSLATIONS: ::highmem::tlb::Translations =
+            <$crate::kmap::ExampleKernel as ::highmem::Kernel>::TRANSLATIONS;
+
+        #[inline]
+        fn preempt_disable() {
+            <$crate::kmap::ExampleKernel as ::highmem::Kernel>::preempt_disable();
+        }
+
+        #[inline]
+        unsafe fn preempt_enable() {
+            // SAFETY: I2: the caller's promise.
+            unsafe { <$crate::kmap::ExampleKernel as ::highmem::Kernel>::preempt_enable() }
+        }
+
+        fn bh_disable() {
+            <$crate::kmap::ExampleKernel as ::highmem::Kernel>::bh_disable();
+        }
+
+        unsafe fn bh_enable() {
+            // SAFETY: I1: the caller's promise.
+            unsafe { <$crate::kmap::ExampleKernel as ::highmem::Kernel>::bh_enable() }
+        }
+
+        fn irq_save() -> bool {
+            <$crate::kmap::ExampleKernel as ::highmem::Kernel>::irq_save()
+        }
+
+        unsafe fn irq_restore(were_on: bool) {
+            // SAFETY: I1: the caller's promise.
+            unsafe { <$crate::kmap::ExampleKernel as ::highmem::Kernel>::irq_restore(were_on) }
+        }
+
+        #[inline]
+        fn direct_map(pfn: ::highmem::Pfn<$crate::kmap::Paging>) -> Option<::core::ptr::NonNull<::highmem::PageBytes>> {
+            <$crate::kmap::ExampleKernel as ::highmem::Kernel>::direct_map(pfn)
+        }
+    };
+}
+
 /// How many local maps a task can have.
 pub const LOCAL_LEVELS: usize = <ExampleKernel as LocalKernel>::TaskLevels::USIZE;
 

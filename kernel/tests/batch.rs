@@ -8,13 +8,11 @@ extern crate alloc;
 
 use alloc::vec::Vec;
 use core::mem;
-use core::ptr::NonNull;
 
 use highmem::machine::X86;
-use highmem::tlb::Translations;
-use highmem::{Fixmap, Kernel, PAGE_SIZE, PageBytes, Pfn, Task, kmap_batch};
+use highmem::{Fixmap, Kernel, PAGE_SIZE, Task, kmap_batch};
 use kernel::frames::{self, Frame};
-use kernel::kmap::{ExampleKernel, Paging};
+use kernel::kmap::ExampleKernel;
 use kernel::{arch, harness, paging, probe, smp};
 
 kernel::main!(batch_tests);
@@ -48,14 +46,14 @@ static FIXMAP: Fixmap<1> = Fixmap::new::<Batches>();
 
 // SAFETY: as `ExampleKernel`, with a window of its own.
 unsafe impl Kernel for Batches {
-    type Paging = Paging;
+    kernel::as_the_example_kernel!();
+
     type KmTypes = km::Set;
     type Cpus = <ExampleKernel as Kernel>::Cpus;
     type Machine = X86;
     type Fixmap = Fixmap<1>;
 
     const FIXMAP_BASE: usize = arch::LAPIC_BASE - paging::TABLE_SPAN;
-    const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
 
     fn fixmap() -> &'static Fixmap<1> {
         &FIXMAP
@@ -63,25 +61,8 @@ unsafe impl Kernel for Batches {
     fn cpu() -> usize {
         ExampleKernel::cpu()
     }
-    fn preempt_disable() {
-        ExampleKernel::preempt_disable();
-    }
-    unsafe fn preempt_enable() {
-        // SAFETY: I2: the caller's promise.
-        unsafe { ExampleKernel::preempt_enable() };
-    }
-    fn irq_save() -> bool {
-        ExampleKernel::irq_save()
-    }
-    unsafe fn irq_restore(were_on: bool) {
-        // SAFETY: I1: the caller's promise.
-        unsafe { ExampleKernel::irq_restore(were_on) };
-    }
     fn no_execute() -> bool {
         ExampleKernel::no_execute()
-    }
-    fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
-        ExampleKernel::direct_map(pfn)
     }
 }
 

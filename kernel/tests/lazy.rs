@@ -4,14 +4,11 @@
 #![no_std]
 #![no_main]
 
-use core::ptr::NonNull;
-
 use highmem::lazy::flush_lazy;
 use highmem::machine::X86;
-use highmem::tlb::Translations;
-use highmem::{Fixmap, Kernel, PageBytes, Pfn, Task, kmap_atomic};
+use highmem::{Fixmap, Kernel, Task, kmap_atomic};
 use kernel::frames::{self, Frame};
-use kernel::kmap::{ExampleKernel, Paging};
+use kernel::kmap::ExampleKernel;
 use kernel::{arch, harness, paging, probe};
 use typenum::U1;
 
@@ -44,14 +41,14 @@ static FIXMAP: Fixmap<1> = Fixmap::new::<Lazy>();
 
 // SAFETY: as `ExampleKernel`, on whose first CPU this runs, with a window of its own.
 unsafe impl Kernel for Lazy {
-    type Paging = Paging;
+    kernel::as_the_example_kernel!();
+
     type KmTypes = km::Set;
     type Cpus = U1;
     type Machine = X86;
     type Fixmap = Fixmap<1>;
 
     const FIXMAP_BASE: usize = arch::LAPIC_BASE - paging::TABLE_SPAN;
-    const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
 
     fn fixmap() -> &'static Fixmap<1> {
         &FIXMAP
@@ -59,25 +56,8 @@ unsafe impl Kernel for Lazy {
     fn cpu() -> usize {
         0
     }
-    fn preempt_disable() {
-        ExampleKernel::preempt_disable();
-    }
-    unsafe fn preempt_enable() {
-        // SAFETY: I2: the caller's promise.
-        unsafe { ExampleKernel::preempt_enable() };
-    }
-    fn irq_save() -> bool {
-        ExampleKernel::irq_save()
-    }
-    unsafe fn irq_restore(were_on: bool) {
-        // SAFETY: I1: the caller's promise.
-        unsafe { ExampleKernel::irq_restore(were_on) };
-    }
     fn no_execute() -> bool {
         ExampleKernel::no_execute()
-    }
-    fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
-        ExampleKernel::direct_map(pfn)
     }
 }
 

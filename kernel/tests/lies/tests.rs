@@ -4,7 +4,6 @@
 
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
-use core::ptr::NonNull;
 
 use highmem::debug::Report;
 use highmem::fixmap::PageTable;
@@ -12,7 +11,7 @@ use highmem::machine::{Machine as _, X86};
 use highmem::paging::Pat;
 use highmem::selftest::{Error, Place};
 use highmem::tlb::Translations;
-use highmem::{Fixmap, HardIrq, Kernel, KmTypes, Nmi, PageBytes, Pfn, Task, kmap_atomic, selftest};
+use highmem::{Fixmap, HardIrq, Kernel, KmTypes, Nmi, Task, kmap_atomic, selftest};
 use kernel::frames::{self, Frame};
 use kernel::kmap::{self, ExampleKernel, Paging};
 use kernel::paging::{self, FREE_BASE, TABLE_SPAN};
@@ -65,14 +64,14 @@ macro_rules! lying_kernel {
         // SAFETY: lies, which is what these tests are about. Each window is of no other use, and nothing is mapped in it but what a
         // test looks at.
         unsafe impl Kernel for $name {
-            type Paging = Paging;
+            kernel::as_the_example_kernel!();
+
             type KmTypes = km::Set;
             type Cpus = U4;
             type Machine = X86;
             type Fixmap = Fixmap<$tables>;
 
             const FIXMAP_BASE: usize = $base;
-            const TRANSLATIONS: Translations = ExampleKernel::TRANSLATIONS;
             $($extra)*
 
             fn fixmap() -> &'static Fixmap<$tables> {
@@ -82,32 +81,8 @@ macro_rules! lying_kernel {
             fn cpu() -> usize {
                 $cpu
             }
-            fn preempt_disable() {
-                ExampleKernel::preempt_disable();
-            }
-            unsafe fn preempt_enable() {
-                // SAFETY: passed on.
-                unsafe { ExampleKernel::preempt_enable() };
-            }
-            fn bh_disable() {
-                ExampleKernel::bh_disable();
-            }
-            unsafe fn bh_enable() {
-                // SAFETY: passed on.
-                unsafe { ExampleKernel::bh_enable() };
-            }
-            fn irq_save() -> bool {
-                ExampleKernel::irq_save()
-            }
-            unsafe fn irq_restore(were_on: bool) {
-                // SAFETY: passed on.
-                unsafe { ExampleKernel::irq_restore(were_on) };
-            }
             fn no_execute() -> bool {
                 ExampleKernel::no_execute()
-            }
-            fn direct_map(pfn: Pfn<Paging>) -> Option<NonNull<PageBytes>> {
-                ExampleKernel::direct_map(pfn)
             }
             fn report(report: &Report) {
                 REPORTS.with(|reports| reports.push(report.to_string()));

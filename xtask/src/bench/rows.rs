@@ -37,6 +37,11 @@ impl Row {
         Self { hand: Some(self.ours), ..self }
     }
 
+    /// By hand, with another name.
+    const fn by_hand(self, name: &'static str) -> Self {
+        Self { hand: Some(name), ..self }
+    }
+
     const fn in_readme(self) -> Self {
         Self { in_readme: true, ..self }
     }
@@ -60,6 +65,14 @@ pub const ROWS: &[Row] = &[
     row("two nested slots, preemption off already", "two_nested_within", None).hand(),
     row("pair on a lowmem page, preemption off already", "pair_lowmem_within", None).hand(),
     row("the same page again, preemption off already", "same_page_again_within", None).hand(),
+    row("the same page again in a lazy slot, and one read", "kept_page_again", Some("same_page_again"))
+        .by_hand("same_page_again")
+        .in_readme(),
+    row("the same page again in a lazy slot, preemption off already", "kept_page_again_within", None)
+        .by_hand("same_page_again_within"),
+    row("batch of 8, for each page", "batch_of_8", None),
+    row("batch of 32, for each page", "batch_of_32", None),
+    row("batch of 64, for each page, with one flush of all", "batch_of_64", None),
     row("`clear_highpage`", "clear_highpage", Some("clear_highpage")).hand().pages(1).in_readme(),
     row("`copy_highpage`", "copy_highpage", Some("copy_highpage")).hand().pages(1).in_readme(),
     row("`clear_highpage`, by bytes (`CopyBy::Bytes`)", "clear_highpage_by_bytes", None).pages(4),
