@@ -17,20 +17,6 @@
 //! fn trace(event: &Event) {
 //!     log::trace!(target: "highmem", "{event}");
 //! }
-//! # use std::sync::Mutex;
-//! # static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
-//! # struct Lines;
-//! # impl log::Log for Lines {
-//! #     fn enabled(&self, of: &log::Metadata<'_>) -> bool { of.target() == "highmem" }
-//! #     fn log(&self, record: &log::Record<'_>) { LINES.lock().unwrap().push(format!("{} {}", record.level(), record.args())); }
-//! #     fn flush(&self) {}
-//! # }
-//! # log::set_logger(&Lines).unwrap();
-//! # trace(&Event::Unmapped { slot: "User0", address: 0xffe0_0000 });
-//! # assert!(LINES.lock().unwrap().is_empty(), "a logger that wants less is not told");
-//! # log::set_max_level(log::LevelFilter::Trace);
-//! # trace(&Event::Unmapped { slot: "User0", address: 0xffe0_0000 });
-//! # assert_eq!(*LINES.lock().unwrap(), ["TRACE slot User0: unmapped at 0xffe00000"]);
 //! ```
 //!
 //! # What is told

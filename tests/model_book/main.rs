@@ -1,4 +1,4 @@
-//! The Rust of the pages in `docs/how-to` and of `docs/why.md`, as it stands there, with tests of it on the model: a module for each page.
+//! The Rust of the pages in `docs/how-to`, of `docs/why.md`, and of `docs/other-crates.md` about `log`, as it stands there, with tests of it on the model: a module for each page.
 //! `cargo xtask book` compares.
 
 use highmem::model::{Machine, Zone};
@@ -11,6 +11,7 @@ mod page_tables;
 mod runs_and_copies;
 mod smp;
 mod testing_on_the_model;
+mod tracing;
 mod why;
 
 /// What a kernel calls its own: here, the model's.
