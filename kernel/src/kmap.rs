@@ -169,7 +169,7 @@ unsafe impl Kernel for ExampleKernel {
     }
 }
 
-/// In an `impl Kernel for` another kernel: what [`ExampleKernel`] does of it, but for its slots, its window and its number of CPUs. Programs try
+/// In an `impl Kernel for` another kernel: what [`ExampleKernel`] does of it, but for its slots, its window, its CPUs and its NX. Programs try
 /// other windows and other slots with it, on this machine.
 #[macro_export]
 macro_rules! as_the_example_kernel {

@@ -1,4 +1,5 @@
-//! The Rust of the pages in `docs/how-to`, of `docs/why.md`, and of `docs/other-crates.md` about `log`, as it stands there, with tests of it on the model: a module for each page.
+//! The Rust of the pages in `docs/how-to`, of `docs/why.md`, and of `docs/other-crates.md` about `log`, as it stands there, with tests of it
+//! on the model: a module for each page.
 //! `cargo xtask book` compares.
 
 use highmem::model::{Machine, Zone};
