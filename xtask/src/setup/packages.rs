@@ -50,8 +50,40 @@ pub fn install(packages: &[&Package]) -> Result<()> {
         Way::Root => {}
     }
     apt_get(&["update"])?;
-    let options = ["install", "--yes", "--no-install-recommends", "--no-remove"];
-    apt_get(&[&options[..], &names].concat())
+    let moved: Vec<String> = in_the_way(&names).iter().filter_map(|name| newest_to_be_had(name)).collect();
+    let moved: Vec<&str> = moved.iter().map(String::as_str).collect();
+    let mut options = vec!["install", "--yes", "--no-install-recommends", "--no-remove"];
+    if !moved.is_empty() {
+        say::note("installed, but newer than what goes with these packages; replaced by the version that does:");
+        moved.iter().for_each(|package| say::note(&format!("  {package}")));
+        options.push("--allow-downgrades");
+    }
+    apt_get(&[&options[..], &names, &moved].concat())
+}
+
+/// The installed packages that apt-get would remove to install `names`: such as came from a source that is there no more, and are newer
+/// than what they would have to go with.
+fn in_the_way(names: &[&str]) -> Vec<String> {
+    let mut simulated = Command::new("apt-get");
+    simulated.args(["--simulate", "install", "--no-install-recommends"]).args(names);
+    removed(&process::answer(&mut simulated).unwrap_or_default())
+}
+
+/// What a simulation of apt-get says it would remove.
+fn removed(simulation: &str) -> Vec<String> {
+    let lines = simulation.lines().filter_map(|line| line.strip_prefix("Remv "));
+    lines.filter_map(|line| Some(line.split_whitespace().next()?.to_owned())).collect()
+}
+
+/// `name=version`, of the newest version that apt-get can install.
+fn newest_to_be_had(name: &str) -> Option<String> {
+    newest(&process::answer(Command::new("apt-cache").args(["madison", name]))?)
+}
+
+/// The same, of what `apt-cache madison` says.
+fn newest(madison: &str) -> Option<String> {
+    let mut columns = madison.lines().next()?.split('|').map(str::trim);
+    Some(format!("{}={}", columns.next()?, columns.next()?))
 }
 
 /// How packages can be installed here.
@@ -78,7 +110,7 @@ pub fn way() -> Way {
 
 /// What the user has to run to install them.
 pub fn command(names: &[&str]) -> String {
-    format!("sudo apt-get install -y --no-install-recommends {}", names.join(" "))
+    format!("sudo apt-get install --no-install-recommends {}", names.join(" "))
 }
 
 fn apt_get(arguments: &[&str]) -> Result<()> {
@@ -90,4 +122,21 @@ fn apt_get(arguments: &[&str]) -> Result<()> {
         bail!("`apt-get {}` failed ({status}); its messages are above", arguments.join(" "));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_would_remove_is_replaced_instead() {
+        let simulation = "The following packages will be REMOVED:\n  qemu-utils\n\
+            Remv qemu-utils [1:10.0.2+ds-2~bpo12+1]\nInst seabios (1.16.2-1 Debian:12.15/oldstable [all])\n";
+        assert_eq!(removed(simulation), ["qemu-utils"]);
+        assert!(removed("Inst seabios (1.16.2-1 Debian:12.15/oldstable [all])\n").is_empty());
+        let madison = "qemu-utils | 1:7.2+dfsg-7 | a mirror bookworm/main amd64 Packages\n\
+            qemu-utils | 1:7.2+dfsg-5 | a mirror bookworm-security/main amd64 Packages\n";
+        assert_eq!(newest(madison).unwrap(), "qemu-utils=1:7.2+dfsg-7");
+        assert_eq!(newest(""), None);
+    }
 }
