@@ -68,8 +68,7 @@ where
             let (writable, cache) = (<P::Access as Access>::WRITABLE, const { K::PAT.index_of(P::MEMORY_TYPE) });
             let global = K::TRANSLATIONS.are_global();
             let _whole = Whole::<K, S>::begin();
-            let address =
-                map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global).no_execute(K::no_execute()));
+            let address = map::<K, S>(pfn, Protection::new(writable).cache(cache).global(global));
             trace::mapped::<K, S, P>(pfn, address);
             address
         }
@@ -157,11 +156,10 @@ where
     if debug::ON {
         debug::check_context::<K>(S::NAME, S::GROUP);
     }
-    let entry = K::Paging::entry(pfn.number(), protection);
     // SAFETY: I1: the caller had the slot's token, so nobody else writes its entry. It is empty when it is set: `unmap` has
     // emptied it, or it is emptied here (I3).
     unsafe {
-        if lazy::is_lazy::<S>() && K::Paging::is::<K::Machine>(pte, entry) {
+        if lazy::is_lazy::<S>() && lazy::keeps::<K, S>(pte, pfn, protection) {
             K::Machine::barrier();
             return address;
         }
@@ -169,16 +167,21 @@ where
             if debug::ON {
                 debug::report_forgotten::<K, S>();
             }
-            if !lazy::is_lazy::<S>() {
+            if lazy::is_lazy::<S>() {
+                // As a rule it is the page before.
+                lazy::forget::<K>(S::PLACE, pte);
+            } else {
                 trace::unmapped::<K, S>(address);
             }
-            // In a lazy slot it is the page before, as a rule.
             unmap_forgotten::<K>(address, S::GROUP);
         }
         if debug::ON {
             debug::remember_origin::<K>(pte);
         }
-        K::Paging::set::<K::Machine>(pte, entry);
+        K::Paging::set::<K::Machine>(pte, K::Paging::entry(pfn.number(), protection.no_execute(K::no_execute())));
+        if lazy::is_lazy::<S>() {
+            lazy::note::<K, S>(pte, pfn, protection);
+        }
     }
     // I10: no access to the page moves up across the store that makes it accessible.
     K::Machine::barrier();

@@ -217,7 +217,10 @@ impl<K: Kernel> Window<K> {
     /// With the feature `debug`, there is an unmapped page before each slot, and one behind the last.
     const FENCES: usize = if debug::ON { Self::SLOTS + 1 } else { 0 };
     /// The batches are behind that, each with a fence of its own behind it.
-    const PAGES_PER_CPU: usize = Self::SLOTS + Self::FENCES + Self::before_batch(K::KmTypes::BATCHES.len());
+    const PAGES_PER_CPU: usize =
+        Self::SLOTS + Self::FENCES + Self::before_batch(K::KmTypes::BATCHES.len()) + Self::NOTES;
+    /// Behind all that, each [lazy](crate::lazy) slot has a page that is never mapped: in its entry is the note of what the slot keeps.
+    const NOTES: usize = if debug::ON { 0 } else { Self::lazy_before(Self::NAMED) };
     const PAGES_PER_SLOT: usize = if debug::ON { 2 } else { 1 };
 
     /// Whether a slot is at one address, whichever CPU this is: then the address and that of its entry are parts of the code.
@@ -257,13 +260,18 @@ impl<K: Kernel> Window<K> {
             }
             batch += 1;
         }
-        if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES && batch > 0 {
+        if Self::CPUS_HERE * Self::PAGES_PER_CPU > Self::SLOT_ENTRIES && (batch > 0 || Self::NOTES > 0) {
             concat_panic!(
                 "the fixmap window is too small: ",
                 Self::CPUS_HERE,
                 display: if Self::OF_ONE_CPU { " CPU x " } else { " CPUs x " },
                 Self::PAGES_PER_CPU,
-                display: if debug::ON { " pages of slots, batches and fences need " } else { " pages of slots and batches need " },
+                display: match (batch > 0, Self::NOTES > 0) {
+                    _ if debug::ON => " pages of slots, batches and fences need ",
+                    (true, true) => " pages of slots, batches and lazy slots' notes need ",
+                    (true, false) => " pages of slots and batches need ",
+                    (false, _) => " pages of slots and lazy slots' notes need ",
+                },
                 Self::CPUS_HERE * Self::PAGES_PER_CPU,
                 " page-table entries, and ",
                 Self::TABLES,
@@ -337,6 +345,23 @@ impl<K: Kernel> Window<K> {
         pages
     }
 
+    /// How many lazy slots there are before this one.
+    const fn lazy_before(slot: usize) -> usize {
+        let (mut count, mut before) = (0, 0);
+        while before < slot {
+            count += K::KmTypes::LAZY[before] as usize;
+            before += 1;
+        }
+        count
+    }
+
+    /// The entry that has the note of a lazy slot, whose own is `pte`.
+    #[inline]
+    pub(crate) const fn note(slot: usize, pte: *mut <K::Paging as Paging>::Entry) -> *mut <K::Paging as Paging>::Entry {
+        let first_note = Self::PAGES_PER_CPU - Self::NOTES;
+        pte.wrapping_add(first_note + Self::lazy_before(slot) - Self::page(0, slot))
+    }
+
     /// Whether a page that is mapped in slot `S`, or was found in the direct map, is in the slot.
     #[inline]
     pub(crate) fn is_slot<S: KmType<Set = K::KmTypes>>(address: usize) -> bool {
@@ -403,13 +428,19 @@ mod tests {
     use crate::test_kernel::{FIXMAP_BASE, OfSize, SLOTS, TestKernel, page};
     use std::boxed::Box;
     use typenum::NonZero;
-    use typenum::consts::{U2, U40, U170, U171, U512, U513};
+    use typenum::consts::{U2, U40, U170, U171, U256, U257, U512, U513};
 
     type W = Window<TestKernel<false>>;
 
     crate::km_types! {
         mod one {
             atomic { only: Only }
+        }
+    }
+
+    crate::km_types! {
+        mod kept {
+            atomic { only: Only lazy }
         }
     }
 
@@ -423,9 +454,12 @@ mod tests {
         if debug::ON {
             assert!(fits::<one::Set, U170, FIXMAP_BASE, 1>());
             assert!(!fits::<one::Set, U171, FIXMAP_BASE, 1>());
+            assert!(fits::<kept::Set, U170, FIXMAP_BASE, 1>());
         } else {
             assert!(fits::<one::Set, U512, FIXMAP_BASE, 1>());
             assert!(!fits::<one::Set, U513, FIXMAP_BASE, 1>());
+            assert!(fits::<kept::Set, U256, FIXMAP_BASE, 1>());
+            assert!(!fits::<kept::Set, U257, FIXMAP_BASE, 1>());
         }
         assert!(!fits::<crate::linux::Set, U40, FIXMAP_BASE, 1>());
         assert!(fits::<crate::linux::Set, U40, FIXMAP_BASE, 3>());

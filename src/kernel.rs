@@ -149,7 +149,8 @@ pub unsafe trait Kernel: Sized + 'static {
     /// Whether page-table entries may forbid execution: EFER.NXE is set.
     ///
     /// Asked at each mapping: best a constant. A kernel that finds out at run time keeps an integer whose lowest bit is the answer
-    /// (`NX.load(Relaxed) & 1 != 0` is one load, where an `AtomicBool` costs a comparison, too).
+    /// (`NX.load(Relaxed) & 1 != 0` is one load, where an `AtomicBool` costs a comparison, too). What is mapped when the answer changes stays as
+    /// it is: in [lazy](crate::lazy) slots until [`flush_lazy`](crate::lazy::flush_lazy).
     fn no_execute() -> bool;
 
     /// Where the kernel's direct map has this frame: `Some` for lowmem, `None` for highmem. Linux: `page_address()` of a lowmem

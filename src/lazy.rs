@@ -5,7 +5,8 @@
 //! `kmap_flush_unused()`.
 //!
 //! The rule (I3): what a lazy slot still maps, nobody can reach: no address of it is left. It is used again only for the same frame, with
-//! the same rights and attributes, and for nothing else: the whole entry is compared, where the processor reads it.
+//! the same right to write it, and for nothing else; all else is the same for all that a kernel maps there. A note says which frame and which
+//! right. It is in the page table itself, in the entry of a page that is never mapped; it is written behind the entry, and gone before it.
 //!
 //! The types say it: a slot is lazy if [`km_types!`](crate::km_types) says so, where the kernel declares it, and nowhere else. Mapping
 //! there what it already maps is no store and no `invlpg`; all else is as in any slot.
@@ -31,7 +32,7 @@
 //!
 //! Before a frame changes what it is, its kernel calls [`flush_lazy`] on each CPU: before its memory type changes, before it is handed
 //! to a hypervisor or encrypted, before it becomes something that must not be mapped. In place of all this, the frame can be mapped in
-//! other slots only.
+//! other slots only. The same call is due where [`Kernel::no_execute`] begins to say yes: what was mapped before stays executable.
 //!
 //! Only memory can be mapped in a lazy slot, and nothing can if translations are [tagged](crate::tlb::Translations::Tagged) with PCIDs: another
 //! address space would keep its translation. With the feature `debug`, no slot is lazy, so that each use of a mapping that has ended is found.
@@ -41,8 +42,8 @@ use crate::context::Task;
 use crate::debug;
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
-use crate::page::{Access, Page};
-use crate::paging::{MemoryType, Paging};
+use crate::page::{Access, Page, Pfn};
+use crate::paging::{MemoryType, Paging, Protection};
 use crate::slot::{KmType, KmTypes};
 
 /// Unmaps what lazy slots of this CPU still map. Linux, for its pool: `kmap_flush_unused()`.
@@ -66,6 +67,8 @@ pub fn flush_lazy<K: Kernel>(task: &mut Task<'_, K>) {
         let (address, pte) = Window::<K>::place(K::cpu(), slot);
         // SAFETY: I1: nobody else on this CPU runs, and nobody uses the slot.
         if unsafe { !K::Paging::is_empty::<K::Machine>(pte) } {
+            // SAFETY: I1: as above.
+            unsafe { forget::<K>(slot, pte) };
             atomic::unmap::<K>(address, Window::<K>::group(slot));
         }
     }
@@ -74,6 +77,56 @@ pub fn flush_lazy<K: Kernel>(task: &mut Task<'_, K>) {
 /// Whether slot `S` keeps its page mapped.
 pub(crate) const fn is_lazy<S: KmType>() -> bool {
     S::LAZY && !debug::ON
+}
+
+/// Whether the lazy slot `S`, whose entry is `pte`, maps just this.
+///
+/// # Safety
+/// The caller has the slot's token.
+#[inline]
+pub(crate) unsafe fn keeps<K, S>(
+    pte: *mut <K::Paging as Paging>::Entry,
+    pfn: Pfn<K::Paging>,
+    protection: Protection,
+) -> bool
+where
+    K: Kernel,
+    S: KmType<Set = K::KmTypes>,
+{
+    // SAFETY: I1: the note is the slot's, and so the caller's, by its promise; so is the entry.
+    unsafe {
+        let kept = K::Paging::is_note(Window::<K>::note(S::PLACE, pte), K::Paging::note(pfn.number(), protection));
+        debug_assert!(!kept || K::Paging::get::<K::Machine>(pte) == Some((pfn.number(), protection.is_writable())));
+        kept
+    }
+}
+
+/// Notes what the lazy slot `S` maps from now on.
+///
+/// # Safety
+/// The caller has the slot's token; the slot's entry, which is `pte`, says this, and there is no note.
+#[inline]
+pub(crate) unsafe fn note<K, S>(pte: *mut <K::Paging as Paging>::Entry, pfn: Pfn<K::Paging>, protection: Protection)
+where
+    K: Kernel,
+    S: KmType<Set = K::KmTypes>,
+{
+    // SAFETY: I1: the note is the slot's. I10: it is not present, so that no page walker looks at the rest.
+    unsafe {
+        K::Paging::set::<K::Machine>(Window::<K>::note(S::PLACE, pte), K::Paging::note(pfn.number(), protection));
+    }
+}
+
+/// A slot's entry, `pte`, is emptied next: if it is a lazy one, its note is no longer true.
+///
+/// # Safety
+/// The caller has the slot's token.
+#[inline]
+pub(crate) unsafe fn forget<K: Kernel>(slot: usize, pte: *mut <K::Paging as Paging>::Entry) {
+    if !debug::ON && K::KmTypes::LAZY.get(slot) == Some(&true) {
+        // SAFETY: I1: the note is the slot's.
+        unsafe { K::Paging::release::<K::Machine>(Window::<K>::note(slot, pte)) }
+    }
 }
 
 /// I3. What `P` is can be mapped in slot `S`.
@@ -96,6 +149,7 @@ pub(crate) const fn check<K: Kernel, S: KmType, P: Page>() {
 mod tests {
     use super::*;
     use crate::machine::recorder::{Event, Event::*, Recorder};
+    use crate::selftest::selftest;
     use crate::test_kernel::{FIXMAP_BASE, NO_EXECUTE, TestKernel, entry, entry_address, page};
     use crate::{Frame, PAGE_SIZE, Pfn, Slot, kmap_atomic, kunmap_atomic};
     use core::mem;
@@ -122,20 +176,35 @@ mod tests {
         unsafe { Task::<K>::enter(|task| f(task.atomic().slots().kept)) }
     }
 
-    /// Empties the first slot.
-    fn clear() -> [Event; 3] {
-        let at = entry_address(page(0, 0));
-        [Write(at, 0), Write(at + 4, 0), Invlpg(FIXMAP_BASE + page(0, 0) * PAGE_SIZE)]
+    /// The entry behind all slots, which has the note of the first.
+    fn note_address() -> usize {
+        entry_address(Window::<K>::SLOTS)
     }
 
-    /// Sets its entry.
-    fn set(entry: u64) -> [Event; 2] {
+    /// Empties the first slot, behind its note.
+    fn clear() -> Vec<Event> {
         let at = entry_address(page(0, 0));
-        [Write(at + 4, entry >> 32), Write(at, entry & 0xffff_ffff)]
+        let events =
+            [Write(note_address(), 0), Write(at, 0), Write(at + 4, 0), Invlpg(FIXMAP_BASE + page(0, 0) * PAGE_SIZE)];
+        events[usize::from(debug::ON)..].to_vec()
+    }
+
+    /// Sets its entry, and then its note.
+    fn set(entry: u64) -> Vec<Event> {
+        let at = entry_address(page(0, 0));
+        let note = entry & 0x2 | 0x4;
+        let frame = entry << 1 >> 13;
+        let events = [
+            Write(at + 4, entry >> 32),
+            Write(at, entry & 0xffff_ffff),
+            Write(note_address() + 4, frame),
+            Write(note_address(), note),
+        ];
+        events[..if debug::ON { 2 } else { 4 }].to_vec()
     }
 
     fn replaced(entry: u64) -> Vec<Event> {
-        [&clear()[..], &set(entry)].concat()
+        [clear(), set(entry)].concat()
     }
 
     const RW: u64 = 0x8000_0001_4000_0063;
@@ -152,10 +221,10 @@ mod tests {
                 let _ = kunmap_atomic(guard);
             });
             if debug::ON {
-                assert_eq!((first, again), ([&set(RW)[..], &clear()].concat(), [&set(RW)[..], &clear()].concat()));
+                assert_eq!((first, again), ([set(RW), clear()].concat(), [set(RW), clear()].concat()));
                 assert_eq!(entry(page(0, 0)), 0);
             } else {
-                assert_eq!((first, again), (set(RW).to_vec(), Vec::new()));
+                assert_eq!((first, again), (set(RW), Vec::new()));
                 assert_eq!(entry(page(0, 0)), RW);
             }
         });
@@ -181,13 +250,26 @@ mod tests {
             // The low half of the frame's number, and the high one.
             assert_eq!(record(0x14_0001, true), replaced(RW + 0x1000));
             assert_eq!(record(0x24_0001, true), replaced(RW + 0x1000 + (1 << 32)));
-            // NX.
-            NO_EXECUTE.set(false);
-            assert_eq!(record(0x24_0001, true), replaced((RW + 0x1000 + (1 << 32)) & !(1 << 63)));
-            assert_eq!(record(0x24_0001, true), []);
-            NO_EXECUTE.set(true);
-            assert_eq!(record(0x24_0001, true), replaced(RW + 0x1000 + (1 << 32)));
         });
+    }
+
+    #[test]
+    fn a_new_answer_about_nx_needs_a_flush() {
+        if debug::ON {
+            return;
+        }
+        // SAFETY: I1: each test is a thread, and enters once.
+        unsafe {
+            Task::<K>::enter(|task| {
+                NO_EXECUTE.set(false);
+                let map = |task: &mut Task<'_, K>| drop(kmap_atomic(task.atomic().slots().kept, frame(0x14_0000)));
+                assert_eq!(Recorder::record(|| map(task)), set(RW & !(1 << 63)));
+                NO_EXECUTE.set(true);
+                assert_eq!(Recorder::record(|| map(task)), []);
+                flush_lazy(task);
+                assert_eq!(Recorder::record(|| map(task)), set(RW));
+            });
+        }
     }
 
     #[test]
@@ -212,6 +294,40 @@ mod tests {
     }
 
     #[test]
+    fn what_is_emptied_by_the_self_test_is_not_kept() {
+        // SAFETY: I1: each test is a thread, and enters once.
+        unsafe {
+            Task::<K>::enter(|task| {
+                drop(kmap_atomic(task.atomic().slots().kept, frame(0x14_0000)));
+                let pages = [frame(0x14_0000), frame(0x14_0001)];
+                // No page walker reads here, so that nothing is found.
+                selftest(task, [(&pages[0], 1), (&pages[1], 2)], |_| None).unwrap_err();
+                assert_eq!(entry(page(0, 0)), 0);
+                let again = Recorder::record(|| drop(kmap_atomic(task.atomic().slots().kept, frame(0x14_0000))));
+                assert_eq!(again[..set(RW).len()], set(RW));
+            });
+        }
+    }
+
+    #[test]
+    fn each_slot_has_a_note_of_its_own() {
+        if debug::ON {
+            return;
+        }
+        // SAFETY: I1: each test is a thread, and enters once.
+        unsafe {
+            Task::<K>::enter(|task| {
+                drop(kmap_atomic(task.atomic().slots().kept, frame(0x14_0000)));
+                drop(kmap_atomic(task.atomic().bh_off().slots().kept_below, frame(0x14_0001)));
+                let mut kept = |number| {
+                    Recorder::record(|| drop(kmap_atomic(task.atomic().slots().kept, frame(number)))).is_empty()
+                };
+                assert_eq!([kept(0x14_0000), kept(0x14_0001), kept(0x14_0000)], [true, false, false]);
+            });
+        }
+    }
+
+    #[test]
     fn a_flush_unmaps_what_all_lazy_slots_of_this_cpu_have_kept() {
         if debug::ON {
             return;
@@ -225,8 +341,8 @@ mod tests {
                 drop(kmap_atomic(task.atomic().irqs_off().slots().kept_by_handlers, frame(0x14_0003)));
                 assert_eq!([0, 1, 2, 3, 4].map(|slot| entry(page(0, slot)) != 0), [true, false, true, true, false]);
                 let events = Recorder::record(|| flush_lazy(task));
-                assert_eq!(events.len(), 9, "an entry is two stores and one flush: {events:?}");
-                assert_eq!(events[..3], clear());
+                assert_eq!(events.len(), 12, "a note is one store, an entry is two, and one flush: {events:?}");
+                assert_eq!(events[..4], clear());
                 assert_eq!([0, 1, 2, 3, 4].map(|slot| entry(page(0, slot))), [0; 5]);
                 assert_eq!(Recorder::record(|| flush_lazy(task)), []);
             });

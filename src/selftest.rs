@@ -14,6 +14,7 @@ use crate::cache;
 use crate::context::{Nmi, Task};
 use crate::fixmap::Window;
 use crate::kernel::Kernel;
+use crate::lazy;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{MemoryType, PAGE_SIZE, Paging, Pat, Protection};
@@ -160,7 +161,7 @@ unsafe fn run<K: Kernel, P: Page<Paging = K::Paging>>(
         let at = Place { cpu, slot: Window::<K>::name(slot), address };
         for (page, bytes) in pages {
             // SAFETY: I1: the caller's promise.
-            unsafe { try_slot::<K>(at, (page.pfn(), bytes), &mut read)? };
+            unsafe { try_slot::<K>(slot, at, (page.pfn(), bytes), &mut read)? };
         }
     }
     Ok(())
@@ -171,14 +172,16 @@ unsafe fn run<K: Kernel, P: Page<Paging = K::Paging>>(
 /// # Safety
 /// The slot is the caller's (I1).
 unsafe fn try_slot<K: Kernel>(
+    slot: usize,
     at: Place,
     (pfn, bytes): (Pfn<K::Paging>, u64),
     read: &mut impl FnMut(usize) -> Option<u64>,
 ) -> Result<(), Error> {
     let pte = Window::<K>::entry_of(at.address);
-    // SAFETY: I1: the slot is the caller's. A guard that was forgotten is nobody's (I3).
+    // SAFETY: I1: the slot is the caller's. A guard that was forgotten is nobody's, nor is what a lazy slot keeps (I3).
     unsafe {
         if !K::Paging::is_empty::<K::Machine>(pte) {
+            lazy::forget::<K>(slot, pte);
             atomic::unmap_forgotten::<K>(at.address, Group::InterruptsOff);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::format::bits64::paging::PTEntry;
 
-use super::{Paging, Protection, RETIRED, is_present, pae};
+use super::{NOTE_SHIFT, Paging, Protection, RETIRED, is_present, pae};
 use crate::machine::Machine;
 
 /// 64-bit paging: 512 entries of 8 bytes a table, frames up to 4 PiB. How many levels there are above the tables makes no
@@ -28,15 +28,20 @@ impl Paging for Long {
     }
 
     #[inline]
+    fn note(pfn: usize, protection: Protection) -> PTEntry {
+        PTEntry((pfn as u64) << NOTE_SHIFT | u64::from(protection.noted()))
+    }
+
+    #[inline]
     unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
         // SAFETY: I1: the entry is the caller's.
         unsafe { M::read(pte.cast::<u64>()) == 0 }
     }
 
     #[inline]
-    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
+    unsafe fn is_note(at: *const PTEntry, PTEntry(note): PTEntry) -> bool {
         // SAFETY: I1: the entry is the caller's.
-        unsafe { M::read(pte.cast::<u64>()) == entry }
+        unsafe { *at.cast::<u64>() == note }
     }
 
     #[inline]

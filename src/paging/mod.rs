@@ -72,6 +72,18 @@ impl Protection {
         Self { bits: self.bits | cache.bits(), ..self }
     }
 
+    /// Whether the page may be written.
+    #[inline]
+    pub(crate) const fn is_writable(self) -> bool {
+        self.bits & PTFlags::RW.bits() != 0
+    }
+
+    /// What a [note](Paging::note) says of it.
+    #[inline]
+    const fn noted(self) -> u32 {
+        self.bits & PTFlags::RW.bits() | NOTED
+    }
+
     /// Whether the translation belongs to every address space (with CR4.PGE set: SDM vol. 3, 5.10.2.4).
     #[inline]
     pub const fn global(self, global: bool) -> Self {
@@ -106,11 +118,15 @@ pub trait Paging: sealed::Sealed + Tables + Copy + Ord + Hash + Debug + 'static 
     /// `pte` points to an entry that only this caller writes.
     unsafe fn is_empty<M: Machine>(pte: *const Self::Entry) -> bool;
 
-    /// Whether `pte` is `entry`, whole.
+    /// A note of the frame that [`entry`](Self::entry) would map, and whether to be written: not present, and not empty. It is made and compared in
+    /// fewer instructions than the entry.
+    fn note(pfn: usize, protection: Protection) -> Self::Entry;
+
+    /// Whether this note is `at`. No page walker has any use for what is there, so it is read as all memory is.
     ///
     /// # Safety
-    /// `pte` points to an entry that only this caller writes.
-    unsafe fn is<M: Machine>(pte: *const Self::Entry, entry: Self::Entry) -> bool;
+    /// `at` points to an entry that only this caller writes, and that is never present.
+    unsafe fn is_note(at: *const Self::Entry, note: Self::Entry) -> bool;
 
     /// Writes `entry`, which is present, to the empty `pte`; hardware sees either nothing or all of it.
     ///
@@ -159,6 +175,12 @@ pub trait Paging: sealed::Sealed + Tables + Copy + Ord + Hash + Debug + 'static 
 /// An entry that maps nothing, and whose translation may still be in the TLB: a bit that the processor leaves to software (SDM vol. 3,
 /// 5.3, 5.4), in an entry that is not present.
 const RETIRED: u32 = 1 << 9;
+
+/// In a note, beside the right to write, which is where an entry has it: there is one.
+const NOTED: u32 = 1 << 2;
+
+/// By how many bits the frame's number is shifted in a note, to be beside these: as many as an address can be shifted by.
+const NOTE_SHIFT: u32 = 3;
 
 /// Whether the part of an entry that has the present bit says so.
 const fn is_present(low: u64) -> bool {

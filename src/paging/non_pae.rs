@@ -2,7 +2,7 @@
 
 use super::format::bits32::paging::PTEntry;
 
-use super::{PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
+use super::{NOTE_SHIFT, PAGE_SHIFT, Paging, Protection, RETIRED, is_present};
 use crate::machine::Machine;
 
 /// 32-bit paging: 1024 entries of 4 bytes a table, frames up to 4 GiB. It cannot forbid execution.
@@ -27,15 +27,20 @@ impl Paging for NonPae {
     }
 
     #[inline]
+    fn note(pfn: usize, protection: Protection) -> PTEntry {
+        PTEntry((pfn as u32) << NOTE_SHIFT | protection.noted())
+    }
+
+    #[inline]
     unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
         // SAFETY: I1: the entry is the caller's.
         unsafe { M::read(pte.cast::<u32>()) == 0 }
     }
 
     #[inline]
-    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
+    unsafe fn is_note(at: *const PTEntry, PTEntry(note): PTEntry) -> bool {
         // SAFETY: I1: the entry is the caller's.
-        unsafe { M::read(pte.cast::<u32>()) == entry }
+        unsafe { *at.cast::<u32>() == note }
     }
 
     #[inline]

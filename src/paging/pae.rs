@@ -35,6 +35,12 @@ impl Paging for Pae {
     }
 
     #[inline]
+    fn note(pfn: usize, protection: Protection) -> PTEntry {
+        // The number as it is: only the low half has a bit that must stay clear.
+        PTEntry((pfn as u64) << 32 | u64::from(protection.noted()))
+    }
+
+    #[inline]
     unsafe fn is_empty<M: Machine>(pte: *const PTEntry) -> bool {
         // SAFETY: I1: the entry is the caller's; the low half lies in the entry. It holds the present bit, and `clear` zeroes all
         // of it, so it alone tells (I3).
@@ -42,10 +48,10 @@ impl Paging for Pae {
     }
 
     #[inline]
-    unsafe fn is<M: Machine>(pte: *const PTEntry, PTEntry(entry): PTEntry) -> bool {
-        let halves = pte.cast::<u32>();
+    unsafe fn is_note(at: *const PTEntry, PTEntry(note): PTEntry) -> bool {
+        let halves = at.cast::<u32>();
         // SAFETY: I1: the entry is the caller's, and both halves lie in it.
-        unsafe { M::read(halves.add(LOW)) == entry as u32 && M::read(halves.add(HIGH)) == (entry >> 32) as u32 }
+        unsafe { *halves.add(LOW) == note as u32 && *halves.add(HIGH) == (note >> 32) as u32 }
     }
 
     #[inline]
