@@ -48,13 +48,13 @@ fn costs(task: &mut Task<'_>) {
 
 /// Without PAE, with PAE, with 64 bits.
 const LIMITS: [[u64; 3]; 6] = [
-    [480, 1200, 1050],
-    [410, 1230, 980],
-    [1170, 2650, 2020],
+    [340, 500, 540],
+    [165, 330, 365],
+    [1150, 1820, 1660],
     // Where each CPU has its own window, the example kernel compares the CPU's copy of the top table with the table first, entry by entry.
-    if cfg!(feature = "cpu-window") { [25_900, 8_550, 8_900] } else { [1290, 2750, 2090] },
-    [2200, 3650, 3750],
-    [6850, 9400, 9200],
+    if cfg!(feature = "cpu-window") { [25_700, 7_700, 8_500] } else { [1260, 1910, 1730] },
+    [2150, 3450, 3600],
+    [6700, 7850, 8650],
 ];
 
 type Pfn = highmem::Pfn<kernel::kmap::Paging>;

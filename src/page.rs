@@ -47,6 +47,13 @@ impl<M: Paging> Pfn<M> {
         Ok(Self { number: number as usize, paging: PhantomData })
     }
 
+    /// The frame in an entry, of which there are the bits of the address alone: in this paging mode, there are no more.
+    #[inline]
+    pub(crate) const fn in_entry(address: u64) -> Self {
+        let number = address >> PAGE_SHIFT & ((1 << M::PFN_BITS) - 1);
+        Self { number: number as usize, paging: PhantomData }
+    }
+
     /// As [`new`](Self::new), for a processor with so many bits of physical address (SDM's MAXPHYADDR;
     /// [`X86::physical_address_bits`](crate::machine::X86::physical_address_bits)): an entry for a frame beyond has a reserved bit set,
     /// and using it faults.

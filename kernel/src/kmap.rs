@@ -331,8 +331,7 @@ unsafe impl PageTableKernel for ExampleKernel {
     const PCIDS: bool = false;
 
     fn is_memory(pfn: Pfn<Paging>) -> bool {
-        let address = pfn.address();
-        memory::map().ram().any(|region| region.start <= address && address + PAGE_SIZE as u64 <= region.end())
+        memory::map().is_ram(pfn.number())
     }
 
     fn on_cpus(cpus: Cpus<Paging>, work: &(dyn Fn() + Sync)) {

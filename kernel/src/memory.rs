@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use highmem::PAGE_SIZE;
+
 /// One range of physical addresses.
 #[derive(Clone, Copy, Debug)]
 pub struct Region {
@@ -54,6 +56,9 @@ impl fmt::Display for Kind {
 pub struct MemoryMap {
     regions: [Region; Self::CAPACITY],
     count: usize,
+    /// The numbers of the frames of which a region is memory as a whole.
+    ram: [(usize, usize); Self::CAPACITY],
+    ram_count: usize,
 }
 
 impl MemoryMap {
@@ -61,7 +66,8 @@ impl MemoryMap {
 
     /// An empty map.
     pub const fn new() -> Self {
-        Self { regions: [Region { start: 0, size: 0, kind: Kind::Other(0) }; Self::CAPACITY], count: 0 }
+        let none = Region { start: 0, size: 0, kind: Kind::Other(0) };
+        Self { regions: [none; Self::CAPACITY], count: 0, ram: [(0, 0); Self::CAPACITY], ram_count: 0 }
     }
 
     /// Adds a region.
@@ -73,6 +79,12 @@ impl MemoryMap {
         assert!(self.count < Self::CAPACITY, "more than {} memory regions", Self::CAPACITY);
         self.regions[self.count] = region;
         self.count += 1;
+        let frame = |address: u64| usize::try_from(address / PAGE_SIZE as u64).unwrap_or(usize::MAX);
+        let (start, end) = (frame(region.start.next_multiple_of(PAGE_SIZE as u64)), frame(region.end()));
+        if region.kind == Kind::Ram && start < end {
+            self.ram[self.ram_count] = (start, end);
+            self.ram_count += 1;
+        }
     }
 
     /// Every region, as the boot loader ordered them.
@@ -83,6 +95,13 @@ impl MemoryMap {
     /// The regions that are memory to use.
     pub fn ram(&self) -> impl Iterator<Item = &Region> {
         self.regions().iter().filter(|region| region.kind == Kind::Ram)
+    }
+
+    /// Whether all of a frame is memory to use. Asked at each level of each walk through page tables, so that it compares but numbers; what
+    /// there is most of comes last in the map of a PC.
+    #[inline]
+    pub fn is_ram(&self, frame: usize) -> bool {
+        self.ram[..self.ram_count].iter().rev().any(|&(start, end)| start <= frame && frame < end)
     }
 
     /// How many bytes of memory there are to use.
@@ -121,6 +140,7 @@ pub(crate) fn init((map, rsdp): (MemoryMap, u64)) {
 /// # Panics
 ///
 /// Before the kernel has copied it, which a program never sees.
+#[inline]
 pub fn map() -> &'static MemoryMap {
     MAP.get().expect("no memory map yet")
 }

@@ -135,7 +135,7 @@ where
     #[track_caller]
     fn fill(
         &mut self,
-        page: u64,
+        page: usize,
         frames: &[Pfn<K::Paging>],
         size: PageSize,
         flags: Flags,
@@ -146,7 +146,7 @@ where
         let index = Of::<K>::index(place.level, page);
         // Each of them if they are here; or the one that leads on to them.
         let looked_at = if place.level == size.level() { frames.len() } else { 1 };
-        let pages = (0..looked_at as u64).map(|number| page + number * size.pages::<K::Paging>() as u64);
+        let pages = (0..looked_at).map(|number| page + number * size.pages::<K::Paging>());
         for (index, page) in (index..).zip(pages) {
             let place = self.space.place(place.level, page);
             match place.content::<K>(table.load(index))? {
@@ -298,7 +298,7 @@ where
     }
 
     /// Splits the large pages in which a range begins and ends.
-    fn split_ends(&mut self, pages: Range<u64>, flush: &mut MustFlush<K, F>) -> Result<(), Error> {
+    fn split_ends(&mut self, pages: Range<usize>, flush: &mut MustFlush<K, F>) -> Result<(), Error> {
         type Of<K> = Layout<<K as Kernel>::Paging>;
         if pages.is_empty() {
             return Ok(());

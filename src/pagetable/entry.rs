@@ -28,15 +28,16 @@ pub struct Leaf<M> {
 
 /// Where an entry is in the tree.
 #[derive(Clone, Copy)]
-pub(super) struct Place<M> {
+pub(super) struct Place<'t, M> {
     pub(super) root: Pfn<M>,
-    pub(super) layout: Layout<M>,
+    pub(super) layout: &'t Layout<M>,
     pub(super) level: usize,
     /// The number of the first page that the entry stands for.
-    pub(super) page: u64,
+    pub(super) page: usize,
 }
 
-impl<M: Paging> Place<M> {
+impl<M: Paging> Place<'_, M> {
+    #[inline]
     pub(super) fn address(&self) -> usize {
         self.layout.address(self.page)
     }
@@ -52,13 +53,15 @@ impl<M: Paging> Place<M> {
     }
 
     /// What an entry of a page here says.
+    #[inline]
     pub(super) fn leaf<K: PageTableKernel<Paging = M>>(&self, entry: u64) -> Result<Option<Leaf<M>>, Corrupt> {
-        Ok(match self.content::<K>(entry)? {
-            Content::Maps(pfn, flags) => {
-                Some(Leaf { address: self.address(), pfn, size: PageSize::of_level(self.level), flags })
+        let page = self.layout.page_of(self.level, entry, K::no_execute());
+        match page {
+            Some((pfn, flags)) => {
+                Ok(Some(Leaf { address: self.address(), pfn, size: PageSize::of_level(self.level), flags }))
             }
-            Content::Nothing | Content::Table(..) => None,
-        })
+            None => self.content::<K>(entry).map(|_| None),
+        }
     }
 }
 
@@ -68,7 +71,7 @@ impl<M: Paging> Place<M> {
 /// nothing that it set gets lost.
 pub struct Pte<'t, K: Kernel> {
     pub(super) at: *mut u8,
-    pub(super) place: Place<K::Paging>,
+    pub(super) place: Place<'t, K::Paging>,
     pub(super) scope: &'t mut Scope<K::Paging>,
 }
 
@@ -188,7 +191,7 @@ where
 {
     table: Table<'t, 'cx, K, S>,
     index: usize,
-    place: Place<K::Paging>,
+    place: Place<'t, K::Paging>,
     frames: PhantomData<F>,
 }
 
@@ -198,7 +201,7 @@ where
     S: KmType<Set = K::KmTypes>,
     F: TableFrame<Paging = K::Paging>,
 {
-    pub(super) fn new(table: Table<'t, 'cx, K, S>, place: Place<K::Paging>) -> Self {
+    pub(super) fn new(table: Table<'t, 'cx, K, S>, place: Place<'t, K::Paging>) -> Self {
         let index = Layout::<K::Paging>::index(place.level, place.page);
         Self { table, index, place, frames: PhantomData }
     }
@@ -294,7 +297,7 @@ where
     pub unsafe fn set(&mut self, pfn: Pfn<K::Paging>, flags: Flags) -> Result<(), Error> {
         let Place { layout, level, .. } = self.entry.place;
         let size = PageSize::of_level(level);
-        super::check_frame(layout, pfn, size)?;
+        super::check_frame(*layout, pfn, size)?;
         let current = self.entry.table.load(self.entry.index);
         if let Some(leaf) = self.entry.place.leaf::<K>(current)? {
             return Err(Error::AlreadyMapped { address: leaf.address, size });

@@ -207,8 +207,8 @@ where
 }
 
 /// The number of the page at an address.
-fn number(address: VirtAddr) -> u64 {
-    address.as_u64() << 16 >> 16 >> PAGE_SHIFT
+fn number(address: VirtAddr) -> usize {
+    (address.as_u64() << 16 >> 16 >> PAGE_SHIFT) as usize
 }
 
 /// Implements `Mapper` for pages of a size, whose entries are in tables of this level.

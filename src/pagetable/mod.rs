@@ -298,13 +298,13 @@ fn check_frame<M: Paging>(layout: Layout<M>, pfn: Pfn<M>, size: PageSize) -> Res
 }
 
 /// The numbers of these pages, if pages can be there.
-fn numbers<M: Paging>(layout: Layout<M>, pages: Pages) -> Result<Range<u64>, Error> {
+fn numbers<M: Paging>(layout: Layout<M>, pages: Pages) -> Result<Range<usize>, Error> {
     let Pages { start, count } = pages;
     if !start.is_multiple_of(PAGE_SIZE) {
         return Err(Error::Misaligned { address: start, align: PAGE_SIZE });
     }
     let first = layout.page(start).ok_or(Error::NotCanonical { address: start })?;
-    let end = first.saturating_add(count as u64);
+    let end = first.saturating_add(count);
     // The middle of what a processor in 64-bit mode has addresses for: what is above it is elsewhere.
     let half = 1 << (layout.page_bits() - 1);
     let limit = if M::LONG_MODE && first < half { half } else { half << 1 };

@@ -26,7 +26,7 @@ pub struct AddressSpace<K: Kernel, F> {
     pub(super) root: Pfn<K::Paging>,
     pub(super) layout: Layout<K::Paging>,
     /// The numbers of its pages.
-    pub(super) span: Range<u64>,
+    pub(super) span: Range<usize>,
     kernel: Invariant<K>,
     frames: PhantomData<F>,
 }
@@ -115,7 +115,7 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
         let own = self.span.start >> shift..(self.span.end + (1 << shift) - 1) >> shift;
         let all = 0..1 << (self.layout.page_bits() - shift);
         for index in all.filter(|index| !own.contains(index)) {
-            to.replace(index as usize, from.load(index as usize));
+            to.replace(index, from.load(index));
         }
     }
 
@@ -131,7 +131,7 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
 
     /// The addresses that it is for.
     pub fn span(&self) -> Pages {
-        Pages { start: self.layout.address(self.span.start), count: (self.span.end - self.span.start) as usize }
+        Pages { start: self.layout.address(self.span.start), count: self.span.end - self.span.start }
     }
 
     /// Gives the top-level table back. Tables below it that were not [unmapped](Editor::unmap) before are lost.
@@ -184,7 +184,7 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
     where
         S: KmType<Set = K::KmTypes>,
     {
-        let Found { table, place, is_end, .. } = self.find(slot, self.page_of(address)?, 1)?;
+        let Found { table, place, is_end, .. } = self.descend(slot, self.page_of(address)?, 1)?;
         if is_end { Ok(Entry::new(table, place)) } else { Err(Error::NotMapped { address }) }
     }
 
@@ -232,13 +232,14 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
     }
 
     /// The number of the page at an address of the space.
-    pub(super) fn page_of(&self, address: usize) -> Result<u64, Error> {
+    #[inline]
+    pub(super) fn page_of(&self, address: usize) -> Result<usize, Error> {
         let page = self.layout.page(address).ok_or(Error::NotCanonical { address })?;
         if self.span.contains(&page) { Ok(page) } else { Err(Error::OutsideOfSpace { address }) }
     }
 
     /// The numbers of pages of the space.
-    pub(super) fn pages_of(&self, pages: Pages) -> Result<Range<u64>, Error> {
+    pub(super) fn pages_of(&self, pages: Pages) -> Result<Range<usize>, Error> {
         let numbers = numbers(self.layout, pages)?;
         if !numbers.is_empty() && numbers.start < self.span.start {
             return Err(Error::OutsideOfSpace { address: pages.start });
@@ -254,34 +255,55 @@ impl<K: PageTableKernel, F: TableFrame<Paging = K::Paging>> AddressSpace<K, F> {
     #[track_caller]
     pub(super) fn find<'t, 'cx, S>(
         &'t self,
+        slot: Slot<'cx, K, S>,
+        page: usize,
+        to_level: usize,
+    ) -> Result<Found<'t, 'cx, K, S>, Error>
+    where
+        S: KmType<Set = K::KmTypes>,
+    {
+        self.descend(slot, page, to_level)
+    }
+
+    /// As [`find`](Self::find), for one caller that is not to pay for what it does not ask.
+    #[inline(always)]
+    #[track_caller]
+    fn descend<'t, 'cx, S>(
+        &'t self,
         mut slot: Slot<'cx, K, S>,
-        page: u64,
+        page: usize,
         to_level: usize,
     ) -> Result<Found<'t, 'cx, K, S>, Error>
     where
         S: KmType<Set = K::KmTypes>,
     {
         let (mut level, mut pfn, mut limits) = (self.layout.levels(), self.root, Flags::WRITABLE | Flags::USER);
+        let no_execute = K::no_execute();
         loop {
             let table = Table::map(slot, pfn);
-            let place = self.place(level, page);
-            let content = place.content::<K>(table.load(Layout::<K::Paging>::index(level, page)));
-            match content {
-                Ok(Content::Table(child, allowed)) if level > to_level => {
+            if level == to_level {
+                return Ok(Found { table, place: self.place(level, page), limits, is_end: true });
+            }
+            let entry = table.load(Layout::<K::Paging>::index(level, page));
+            match self.layout.table_of(level, entry, no_execute) {
+                Some((child, allowed)) if K::is_memory(child) => {
                     (level, pfn, limits) = (level - 1, child, allowed.limited_by(limits));
                     slot = table.unmap();
                 }
-                Err(corrupt) if level > to_level => return Err(corrupt.into()),
-                Ok(Content::Nothing) => return Ok(Found { table, place, limits, is_end: level == to_level }),
-                _ => return Ok(Found { table, place, limits, is_end: true }),
+                _ => {
+                    let place = self.place(level, page);
+                    let is_end = place.content::<K>(entry)? != Content::Nothing;
+                    return Ok(Found { table, place, limits, is_end });
+                }
             }
         }
     }
 
     /// Where the entry of a table of this level is, which is on the way to a page.
-    pub(super) fn place(&self, level: usize, page: u64) -> Place<K::Paging> {
+    #[inline]
+    pub(super) fn place(&self, level: usize, page: usize) -> Place<'_, K::Paging> {
         let shift = Layout::<K::Paging>::shift(level);
-        Place { root: self.root, layout: self.layout, level, page: page >> shift << shift }
+        Place { root: self.root, layout: &self.layout, level, page: page >> shift << shift }
     }
 }
 
@@ -294,7 +316,7 @@ where
     /// The last table.
     pub(super) table: Table<'t, 'cx, K, S>,
     /// Its entry.
-    pub(super) place: Place<K::Paging>,
+    pub(super) place: Place<'t, K::Paging>,
     /// What the entries above it allow at the most.
     pub(super) limits: Flags,
     /// Whether it is of the level that was asked for, or the entry maps a large page.

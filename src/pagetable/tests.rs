@@ -96,6 +96,14 @@ fn reserved_bits_are_those_of_the_processor() {
     assert!(content(1, 35).is_ok());
     assert_eq!(few.content(1, 1 << 63 | 1, false), Err(Wrong::ReservedBit), "without EFER.NXE");
     assert!(few.content(1, 1 << 63 | 1, true).is_ok());
+    // The entries that a CPU loads with CR3 have no rights, and no large page.
+    for bit in [1, 2, 6, 7, 8, 63] {
+        assert_eq!(content(3, bit), Err(Wrong::ReservedBit), "bit {bit}");
+    }
+    assert_eq!(content(3, 5), Ok(Content::Table(pfn(1), Flags::WRITABLE | Flags::USER)), "QEMU sets it");
+    // A large page begins where it can; the bit below is PAT.
+    let large = |bit: u32| few.content(2, 0x81 | 1 << bit, true);
+    assert_eq!([12, 13, 20, 21].map(|bit| large(bit).is_ok()), [true, false, false, true]);
     let small = Layout::<NonPae>::new().with_largest(PageSize::Small).unwrap();
     assert_eq!(small.content(2, 0x81, true), Err(Wrong::ReservedBit));
     assert_eq!(Layout::<Pae>::new().physical_address_bits(12), Err(LayoutError));

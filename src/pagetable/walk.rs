@@ -42,7 +42,7 @@ impl From<Error> for Stop {
 }
 
 /// The parts of a range of pages that entries of this level stand for, each with the index of its entry.
-fn parts<M: Paging>(level: usize, pages: Range<u64>) -> impl Iterator<Item = (usize, Range<u64>)> {
+fn parts<M: Paging>(level: usize, pages: Range<usize>) -> impl Iterator<Item = (usize, Range<usize>)> {
     let shift = Layout::<M>::shift(level);
     let mut next = pages.start;
     core::iter::from_fn(move || {
@@ -55,7 +55,7 @@ fn parts<M: Paging>(level: usize, pages: Range<u64>) -> impl Iterator<Item = (us
 }
 
 /// A table below one that is not mapped meanwhile: the index of its entry, its frame, and its part of the range.
-type Below<M> = (usize, Pfn<M>, Range<u64>);
+type Below<M> = (usize, Pfn<M>, Range<usize>);
 
 /// What is done with each entry of a page in a range.
 pub(super) struct Each<'a, K: Kernel, F, V> {
@@ -89,7 +89,7 @@ where
         mut self,
         mut slot: Slot<'_, K, S>,
         mut second_slot: Slot<'_, K, T>,
-        pages: Range<u64>,
+        pages: Range<usize>,
     ) -> Result<(), Stop>
     where
         S: KmType<Set = K::KmTypes>,
@@ -113,7 +113,7 @@ where
         mut slot: Slot<'_, K, S>,
         pfn: Pfn<K::Paging>,
         level: usize,
-        pages: Range<u64>,
+        pages: Range<usize>,
     ) -> Result<(), Stop>
     where
         S: KmType<Set = K::KmTypes>,
@@ -147,7 +147,7 @@ where
         table: &Table<'_, '_, K, S>,
         level: usize,
         index: usize,
-        part: &Range<u64>,
+        part: &Range<usize>,
     ) -> Result<Content<K::Paging>, Stop>
     where
         S: KmType<Set = K::KmTypes>,
@@ -167,7 +167,7 @@ where
         mut second_slot: Slot<'_, K, T>,
         pfn: Pfn<K::Paging>,
         level: usize,
-        pages: Range<u64>,
+        pages: Range<usize>,
     ) -> Result<bool, Stop>
     where
         S: KmType<Set = K::KmTypes>,
@@ -226,7 +226,7 @@ where
         slot: Slot<'_, K, S>,
         mut second_slot: Slot<'_, K, T>,
         pfn: Pfn<K::Paging>,
-        pages: Range<u64>,
+        pages: Range<usize>,
     ) -> Result<bool, Stop>
     where
         S: KmType<Set = K::KmTypes>,
@@ -252,7 +252,7 @@ where
     }
 
     /// A page table. Says whether it is empty now, and was taken over by the obligation.
-    fn page_table<S>(&mut self, slot: Slot<'_, K, S>, pfn: Pfn<K::Paging>, pages: Range<u64>) -> bool
+    fn page_table<S>(&mut self, slot: Slot<'_, K, S>, pfn: Pfn<K::Paging>, pages: Range<usize>) -> bool
     where
         S: KmType<Set = K::KmTypes>,
     {
@@ -266,7 +266,7 @@ where
     }
 
     /// An entry of a page.
-    fn page<S>(&mut self, table: &Table<'_, '_, K, S>, level: usize, index: usize, page: u64)
+    fn page<S>(&mut self, table: &Table<'_, '_, K, S>, level: usize, index: usize, page: usize)
     where
         S: KmType<Set = K::KmTypes>,
     {
@@ -286,7 +286,7 @@ where
     }
 
     /// Takes a table that is empty out of the tree. Page walkers of CPUs may be in it until they are flushed.
-    fn unlink<S>(&mut self, table: &Table<'_, '_, K, S>, level: usize, index: usize, page: u64)
+    fn unlink<S>(&mut self, table: &Table<'_, '_, K, S>, level: usize, index: usize, page: usize)
     where
         S: KmType<Set = K::KmTypes>,
     {

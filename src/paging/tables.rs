@@ -97,6 +97,7 @@ impl Flags {
     /// What a page can be used for if the levels above allow this: it is writable, or the user's, only if each level says so, and executable
     /// only if none forbids it (SDM vol. 3, 5.6.1). The rest stays.
     #[must_use]
+    #[inline]
     pub(crate) const fn limited_by(self, level_above: Self) -> Self {
         let rights = WRITABLE | USER;
         Self(self.0 & !rights | self.0 & level_above.0 & rights | level_above.0 & NO_EXECUTE)
@@ -178,8 +179,11 @@ impl PageSize {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Layout<M> {
     levels: usize,
-    physical_address_bits: u32,
     largest: PageSize,
+    /// The bits of a frame's address, which an entry has at the same places.
+    frames: u64,
+    /// The bits that are reserved in each entry, NX aside.
+    reserved: u64,
     paging: PhantomData<M>,
 }
 
@@ -220,8 +224,20 @@ impl<M: Paging> Layout<M> {
     /// As all processors with this paging mode have it: 2 levels without PAE, 3 with, and 4 in 64-bit mode; as many physical-address bits as
     /// the mode has frame numbers for; large pages, but no huge ones.
     pub const fn new() -> Self {
-        let physical_address_bits = M::PFN_BITS + PAGE_SHIFT;
-        Self { levels: *M::LEVELS.start(), physical_address_bits, largest: PageSize::Large, paging: PhantomData }
+        let new =
+            Self { levels: *M::LEVELS.start(), largest: PageSize::Large, frames: 0, reserved: 0, paging: PhantomData };
+        new.reaching(M::PFN_BITS + PAGE_SHIFT)
+    }
+
+    /// With so many bits of physical address.
+    const fn reaching(self, bits: u32) -> Self {
+        let above = match (M::PAE, M::LONG_MODE) {
+            (false, _) => 0,
+            (true, false) => NO_EXECUTE - (1 << bits),
+            // What is above these is left to software.
+            (true, true) => (1 << 52) - (1 << bits),
+        };
+        Self { frames: (1 << bits) - (1 << PAGE_SHIFT), reserved: above, ..self }
     }
 
     /// With so many levels: in 64-bit mode, 4 or 5 (CR4.LA57).
@@ -245,7 +261,7 @@ impl<M: Paging> Layout<M> {
         if bits <= PAGE_SHIFT || bits > 52 {
             return Err(LayoutError);
         }
-        Ok(Self { physical_address_bits: if bits < most { bits } else { most }, ..self })
+        Ok(self.reaching(if bits < most { bits } else { most }))
     }
 
     /// With pages up to this size: [`Small`](PageSize::Small) where CR4.PSE is clear and there is no PAE, [`Huge`](PageSize::Huge) where the
@@ -261,8 +277,10 @@ impl<M: Paging> Layout<M> {
     }
 
     /// How many levels of tables there are.
+    #[inline]
     pub const fn levels(self) -> usize {
-        self.levels
+        // For most modes it is known when this is compiled.
+        if *M::LEVELS.start() == *M::LEVELS.end() { *M::LEVELS.start() } else { self.levels }
     }
 
     /// How large a page can be.
@@ -275,39 +293,41 @@ impl<M: Paging> Layout<M> {
 
     /// How many bits the numbers of virtual pages have.
     pub(crate) const fn page_bits(self) -> u32 {
-        if M::LONG_MODE { Self::INDEX_BITS * self.levels as u32 } else { 32 - PAGE_SHIFT }
+        if M::LONG_MODE { Self::INDEX_BITS * self.levels() as u32 } else { 32 - PAGE_SHIFT }
     }
 
     /// By how many bits the number of a page is shifted to give that of the entry in the tables of this level.
+    #[inline]
     pub(crate) const fn shift(level: usize) -> u32 {
         Self::INDEX_BITS * (level as u32 - 1)
     }
 
     /// Which entry of a table of this level is on the way to a page.
-    pub(crate) const fn index(level: usize, page: u64) -> usize {
-        (page >> Self::shift(level)) as usize & (M::ENTRIES_PER_TABLE - 1)
+    #[inline]
+    pub(crate) const fn index(level: usize, page: usize) -> usize {
+        page >> Self::shift(level) & (M::ENTRIES_PER_TABLE - 1)
     }
 
     /// The number of the page at an address, counted from the lowest address on and without a gap; `None` if no page can be there.
-    pub(crate) fn page(self, address: usize) -> Option<u64> {
-        let bits = self.page_bits() + PAGE_SHIFT;
-        let address = address as u64;
-        let unused = u64::BITS - bits;
-        let is_canonical =
-            if M::LONG_MODE { (address << unused) as i64 >> unused == address as i64 } else { address >> bits == 0 };
-        is_canonical.then_some(address << unused >> unused >> PAGE_SHIFT)
+    #[inline]
+    pub(crate) fn page(self, address: usize) -> Option<usize> {
+        let unused = usize::BITS - (self.page_bits() + PAGE_SHIFT);
+        let extended =
+            if M::LONG_MODE { ((address << unused) as isize >> unused) as usize } else { address << unused >> unused };
+        (extended == address).then_some(address << unused >> unused >> PAGE_SHIFT)
     }
 
     /// The address of a page: the reverse of [`page`](Self::page).
-    pub(crate) fn address(self, page: u64) -> usize {
-        let unused = if M::LONG_MODE { u64::BITS - self.page_bits() - PAGE_SHIFT } else { 0 };
-        ((page << PAGE_SHIFT << unused) as i64 >> unused) as usize
+    #[inline]
+    pub(crate) fn address(self, page: usize) -> usize {
+        let unused = if M::LONG_MODE { usize::BITS - self.page_bits() - PAGE_SHIFT } else { 0 };
+        ((page << PAGE_SHIFT << unused) as isize >> unused) as usize
     }
 
     /// Whether the processor can address the frames of a page of this size. With PAE, a top-level table is below 4 GiB: CR3 has 32 bits.
     pub(crate) fn reaches(self, pfn: Pfn<M>, size: PageSize) -> bool {
-        let last = pfn.number() as u64 | (size.pages::<M>() as u64 - 1);
-        last >> (self.physical_address_bits - PAGE_SHIFT) == 0
+        let last = pfn.address() | (size.pages::<M>() as u64 - 1) << PAGE_SHIFT;
+        last & !self.frames == 0
     }
 
     /// Whether the top-level table can be in this frame: with PAE, CR3 has 32 bits.
@@ -316,8 +336,9 @@ impl<M: Paging> Layout<M> {
     }
 
     /// Whether entries of this level are the four that a CPU loads together with CR3, and never looks at again (SDM vol. 3, 5.4.1).
+    #[inline]
     pub(crate) const fn is_loaded_with_cr3(self, level: usize) -> bool {
-        M::PAE && !M::LONG_MODE && level == self.levels
+        M::PAE && !M::LONG_MODE && level == self.levels()
     }
 
     /// The entry of this level that refers to a table. It allows everything: what is allowed, the entries of pages say.
@@ -339,42 +360,67 @@ impl<M: Paging> Layout<M> {
         pfn.address() | bits | PRESENT
     }
 
+    /// The bits that are reserved in all entries.
+    #[inline]
+    const fn reserved(self, no_execute: bool) -> u64 {
+        self.reserved | if M::PAE && !no_execute { NO_EXECUTE } else { 0 }
+    }
+
+    /// The table that an entry of this level, above 1, refers to, with what the entry may allow at the most; `None` if it does not.
+    #[inline]
+    pub(crate) fn table_of(self, level: usize, entry: u64, no_execute: bool) -> Option<(Pfn<M>, Flags)> {
+        if entry & (PRESENT | LARGE | self.reserved(no_execute)) != PRESENT {
+            return None;
+        }
+        let limits = if self.is_loaded_with_cr3(level) {
+            // Not the accessed bit: QEMU sets it here, too.
+            if entry & (WRITABLE | USER | DIRTY | GLOBAL | NO_EXECUTE) != 0 {
+                return None;
+            }
+            WRITABLE | USER
+        } else {
+            entry & (WRITABLE | USER | NO_EXECUTE)
+        };
+        Some((self.frame_of(entry), Flags(limits)))
+    }
+
+    /// What an entry of this level maps; `None` if it does not.
+    #[inline]
+    pub(crate) fn page_of(self, level: usize, entry: u64, no_execute: bool) -> Option<(Pfn<M>, Flags)> {
+        let flags = WRITABLE | USER | CACHE | ACCESSED | DIRTY | GLOBAL | NO_EXECUTE;
+        if level == 1 {
+            let is_page = entry & (PRESENT | self.reserved(no_execute)) == PRESENT;
+            return is_page.then(|| (self.frame_of(entry), Flags(entry & (flags | PAT))));
+        }
+        // The low bits of the frame's number, behind PAT.
+        let low = (1 << (Self::shift(level) + PAGE_SHIFT)) - (PAT_OF_LARGE << 1);
+        let is_page = entry & (PRESENT | LARGE | low | self.reserved(no_execute)) == PRESENT | LARGE;
+        if level > self.largest.level() || self.is_loaded_with_cr3(level) || !is_page {
+            return None;
+        }
+        Some((self.frame_of(entry & !PAT_OF_LARGE), Flags(entry & flags | (entry & PAT_OF_LARGE) >> 5)))
+    }
+
+    /// The frame in an entry that is present.
+    #[inline]
+    fn frame_of(self, entry: u64) -> Pfn<M> {
+        Pfn::in_entry(entry & self.frames)
+    }
+
     /// What an entry of this level says.
     pub(crate) fn content(self, level: usize, entry: u64, no_execute: bool) -> Result<Content<M>, Wrong> {
         if entry & PRESENT == 0 {
             return Ok(Content::Nothing);
         }
-        let is_page = level == 1 || entry & LARGE != 0;
-        let mut reserved = 0;
-        if M::PAE {
-            reserved |= (1 << 52) - (1 << self.physical_address_bits);
-            reserved |= if M::LONG_MODE { 0 } else { NO_EXECUTE - (1 << 52) };
-            reserved |= if no_execute { 0 } else { NO_EXECUTE };
+        if level > 1
+            && let Some((pfn, limits)) = self.table_of(level, entry, no_execute)
+        {
+            return Ok(Content::Table(pfn, limits));
         }
-        if self.is_loaded_with_cr3(level) {
-            // Not the accessed bit: QEMU sets it here, too.
-            reserved |= WRITABLE | USER | DIRTY | LARGE | GLOBAL | NO_EXECUTE;
+        match self.page_of(level, entry, no_execute) {
+            Some((pfn, flags)) => Ok(Content::Maps(pfn, flags)),
+            None => Err(Wrong::ReservedBit),
         }
-        if is_page && level > self.largest.level() {
-            reserved |= LARGE;
-        }
-        if is_page && level > 1 {
-            // The low bits of the frame's number, behind PAT.
-            reserved |= (1 << (Self::shift(level) + PAGE_SHIFT)) - (PAT_OF_LARGE << 1);
-        }
-        if entry & reserved != 0 {
-            return Err(Wrong::ReservedBit);
-        }
-        let pat = if is_page && level > 1 { PAT_OF_LARGE } else { 0 };
-        let number = (entry & ((1 << self.physical_address_bits) - 1) & !pat) >> PAGE_SHIFT;
-        let pfn = Pfn::new(number).map_err(|_| Wrong::ReservedBit)?;
-        if !is_page {
-            let limits = if self.is_loaded_with_cr3(level) { WRITABLE | USER } else { entry & (WRITABLE | USER) };
-            return Ok(Content::Table(pfn, Flags(limits | entry & NO_EXECUTE)));
-        }
-        let mut bits = entry & (WRITABLE | USER | CACHE | ACCESSED | DIRTY | GLOBAL | NO_EXECUTE);
-        bits |= if level == 1 { entry & PAT } else { (entry & PAT_OF_LARGE) >> 5 };
-        Ok(Content::Maps(pfn, Flags(bits)))
     }
 }
 
