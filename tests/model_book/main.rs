@@ -1,4 +1,4 @@
-//! The Rust of the pages in `docs/how-to`, of `docs/why.md`, and of `docs/other-crates.md` about `log`, as it stands there, with tests of it
+//! The Rust of the pages in `docs/how-to`, of `docs/why.md`, and of `docs/other-crates.md` about `lock_api` and `log`, as it stands there, with tests of it
 //! on the model: a module for each page.
 //! `cargo xtask book` compares.
 
@@ -8,6 +8,7 @@ use highmem::{PAGE_SIZE, kmap_atomic};
 
 mod bounce;
 mod interrupts;
+mod locks;
 mod page_tables;
 mod runs_and_copies;
 mod smp;

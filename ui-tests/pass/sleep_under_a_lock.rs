@@ -1,0 +1,22 @@
+//! A task sleeps before it takes a spin lock with interrupts off.
+#[path = "../prelude.rs"]
+mod prelude;
+use prelude::*;
+
+/// A value that is locked with interrupts off, which its user shows by a context.
+struct IrqMutex<T>(lock_api::Mutex<spin::Mutex<()>, T>);
+
+impl<T> IrqMutex<T> {
+    fn with<X>(&self, off: &mut IrqsOff<'_, MyKernel>, f: impl FnOnce(&mut T) -> X) -> X {
+        let _slots = off.slots();
+        f(&mut self.0.lock())
+    }
+}
+
+fn main() {
+    let jobs = IrqMutex(lock_api::Mutex::new(0));
+    thread(|task| {
+        sleep(task);
+        jobs.with(&mut task.atomic().irqs_off(), |jobs| *jobs += 1);
+    });
+}
