@@ -187,6 +187,18 @@ pub fn slots_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str
     slots.chain(batches)
 }
 
+/// The pages of a CPU whose entries have the notes of its lazy slots, each with the slot's name: nothing is mapped there.
+#[cfg(all(feature = "model", target_os = "linux", target_arch = "x86_64"))]
+pub(crate) fn notes_of_cpu<K: Kernel>(cpu: usize) -> impl Iterator<Item = (&'static str, usize)> {
+    let lazy = (0..Window::<K>::NAMED).filter(|&slot| !debug::ON && K::KmTypes::LAZY[slot]);
+    lazy.map(move |slot| {
+        let note = Window::<K>::note(slot, Window::<K>::place(cpu, slot).1);
+        let page =
+            note.addr().wrapping_sub(Window::<K>::first_entry().addr()) / size_of::<<K::Paging as Paging>::Entry>();
+        (Window::<K>::name(slot), K::FIXMAP_BASE + (page << PAGE_SHIFT))
+    })
+}
+
 /// The address of slot `S`, where it has [one](Window::ONE_PLACE).
 pub(crate) struct SlotAddress<K, S>(PhantomData<(K, S)>);
 

@@ -563,7 +563,9 @@ fn a_lazy_slot_costs_nothing_for_the_same_page<P: Paging>() {
     machine.cpu(0).task(|task| {
         drop(kmap_atomic(task.atomic().slots().kept, &frame));
         let ((), again) = machine.cpu(0).count(|| drop(kmap_atomic(task.atomic().slots().kept, &frame)));
-        assert_eq!(again, Counts { loads: words_per_entry::<P>(), stores: 0, invlpg: 0, flush_all: 0, barriers: 2 });
+        // Its note is no business of the processor's. With these assertions, the entry is looked at, too: with PAE, its low half twice.
+        let looked = if cfg!(debug_assertions) { 2 * words_per_entry::<P>() - 1 } else { 0 };
+        assert_eq!(again, Counts { loads: looked, stores: 0, invlpg: 0, flush_all: 0, barriers: 2 });
         flush_lazy(task);
     });
 }

@@ -5,17 +5,18 @@ mod model;
 use std::cell::Cell;
 use std::mem;
 
+use highmem::batch::BatchSlot;
 use highmem::debug;
 use highmem::model::{Config, Counts, Cpu, FRESH, Frame, Machine, ModelKernel, Zone};
 use highmem::paging::Paging;
-use highmem::{KmType, PAGE_SIZE, Page, Slot, Task, kmap_atomic, kunmap_atomic};
+use highmem::{KmType, PAGE_SIZE, Page, Slot, Task, kmap_atomic, kmap_batch, kunmap_atomic};
 use model::{in_each_mode, words_per_entry};
 
 highmem::km_types! {
     mod km {
-        atomic { source: Source, target: Target }
+        atomic { source: Source, target: Target, many: Many[40] }
         softirq { bottom: Bottom }
-        irqsoff { ring: Ring, copy: Copy }
+        irqsoff { ring: Ring, copy: Copy, received: Received[3] }
         nmi { trace: Trace }
     }
 }
@@ -30,7 +31,11 @@ in_each_mode!(
     handlers_come_at_each_step_of_a_copy,
     handlers_come_at_each_step_of_a_forgotten_guards_end,
     handlers_come_at_each_step_of_a_lowmem_mapping,
+    handlers_come_at_each_step_of_a_batch,
+    handlers_come_at_each_step_of_a_batch_that_is_flushed_at_once,
+    handlers_come_at_each_step_of_a_forgotten_batchs_end,
     a_handler_and_a_task_with_interrupts_off_share_a_slot,
+    a_handler_and_a_task_with_interrupts_off_share_a_batch,
     a_softirq_and_a_task_with_softirqs_off_share_a_slot,
     nested_handlers_share_a_slot,
     steps_are_what_is_asked_of_the_processor,
@@ -183,6 +188,90 @@ fn handlers_come_at_each_step_of_a_lowmem_mapping<P: Paging>() {
         kmap_atomic(atomic.slots().source, &mut *page).fill(TASK);
     });
     assert_eq!(machine.peek(page.pfn()), [TASK; PAGE_SIZE]);
+}
+
+fn handlers_come_at_each_step_of_a_batch<P: Paging>() {
+    let machine = machine::<P>();
+    let (mut page, mut other) = (machine.alloc(Zone::High), machine.alloc(Zone::Low));
+    let frames = [page.pfn(), other.pfn()];
+    at_each_step(&machine, &mut page, |task, page| {
+        let mut atomic = task.atomic();
+        let mut many = atomic.slots().many;
+        let mut bytes = kmap_batch(many.reborrow(), [&mut *page, &mut other]).expect("there is room");
+        bytes[..PAGE_SIZE].fill(TASK);
+        bytes[PAGE_SIZE..].fill(TASK + 10);
+        drop(bytes);
+        // The other way round.
+        let bytes = kmap_batch(many, [&other, &*page]).expect("there is room");
+        assert_eq!([0, PAGE_SIZE - 1, PAGE_SIZE].map(|at| bytes[at]), [TASK + 10, TASK + 10, TASK]);
+    });
+    assert_eq!(frames.map(|frame| machine.peek(frame)), [[TASK; PAGE_SIZE], [TASK + 10; PAGE_SIZE]]);
+}
+
+fn handlers_come_at_each_step_of_a_batch_that_is_flushed_at_once<P: Paging>() {
+    let machine = machine::<P>();
+    let mut page = machine.alloc(Zone::High);
+    let rest: Vec<_> = (0..36).map(|_| machine.alloc(Zone::High)).collect();
+    at_each_step(&machine, &mut page, |task, page| {
+        let mut atomic = task.atomic();
+        let bytes = kmap_batch(atomic.slots().many, rest.iter().chain([&*page])).expect("there is room");
+        assert!(bytes.iter().step_by(PAGE_SIZE).all(|&byte| byte == FRESH));
+    });
+}
+
+fn handlers_come_at_each_step_of_a_forgotten_batchs_end<P: Paging>() {
+    let machine = machine::<P>();
+    let mut page = machine.alloc(Zone::High);
+    let rest: Vec<_> = (0..4).map(|_| machine.alloc(Zone::High)).collect();
+    at_each_step(&machine, &mut page, |task, page| {
+        let mut atomic = task.atomic();
+        let mut many = atomic.slots().many;
+        // A larger one before, and a smaller one.
+        for forgotten in [&rest[..], &rest[..1]] {
+            mem::forget(kmap_batch(many.reborrow(), forgotten).expect("there is room"));
+            let mut bytes = kmap_batch(many.reborrow(), [&mut *page]).expect("there is room");
+            bytes.fill(TASK);
+            assert!((1..5).all(|next| machine.translation(bytes.address() + next * PAGE_SIZE).is_none()));
+        }
+    });
+    assert_eq!(machine.peek(page.pfn()), [TASK; PAGE_SIZE]);
+    assert!(rest.iter().all(|page| machine.peek(page.pfn()) == [FRESH; PAGE_SIZE]));
+}
+
+/// Whoever has the batch finds it empty: a page of its own and a second one, each at its place, and nothing behind them.
+fn use_batch<P: Paging>(
+    machine: &Model<P>,
+    mut batch: BatchSlot<'_, K<P>, km::Received>,
+    pages: &mut [Frame<P>; 2],
+    byte: u8,
+) {
+    for page in 0..2 {
+        pages.swap(0, 1);
+        let mut bytes = kmap_batch(batch.reborrow(), pages.iter_mut().take(page + 1)).expect("there is room");
+        bytes.fill(byte);
+        let behind = bytes.address() + bytes.len();
+        assert!(machine.translation(behind).is_none(), "a page of somebody else's batch");
+    }
+}
+
+fn a_handler_and_a_task_with_interrupts_off_share_a_batch<P: Paging>() {
+    let machine = machine::<P>();
+    let cpu = machine.cpu(0);
+    let [mut own, mut pages] = [(); 2].map(|()| [(); 2].map(|()| machine.alloc(Zone::High)));
+    cpu.task(|task| {
+        cpu.interrupt_everywhere(
+            |irq| use_batch(&machine, irq.slots().received, &mut own, IRQ),
+            || {
+                let mut atomic = task.atomic();
+                let mut irqs_off = atomic.irqs_off();
+                use_batch(&machine, irqs_off.slots().received, &mut pages, TASK);
+                use_batch(&machine, irqs_off.slots().received, &mut pages, TASK);
+            },
+        );
+    });
+    assert_eq!(own.each_ref().map(|page| machine.peek(page.pfn())), [[IRQ; PAGE_SIZE]; 2]);
+    assert_eq!(pages.each_ref().map(|page| machine.peek(page.pfn())), [[TASK; PAGE_SIZE]; 2]);
+    check(&machine);
 }
 
 /// Linux had a race here in 2010: a slot was given back before it was clean, and an interrupt came in between.

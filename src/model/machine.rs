@@ -30,7 +30,7 @@ use super::pool::{ModelPool, PoolSize};
 use super::tlb::Translation;
 use super::user::{Process, UserMemory};
 use crate::copy::{AtomicCopyBy, CopyBy};
-use crate::fixmap::slots_of_cpu;
+use crate::fixmap::{notes_of_cpu, slots_of_cpu};
 use crate::kernel::PoolKernel;
 use crate::paging::{PAGE_SHIFT, PAGE_SIZE, Pae, Paging};
 use crate::slot::KmTypes;
@@ -180,7 +180,7 @@ impl Inner {
         };
         let mut owners: Vec<Owner> = (0..end).map(owner).collect();
         for cpu in 0..config.cpus {
-            for (name, address) in slots_of_cpu::<K>(cpu) {
+            for (name, address) in slots_of_cpu::<K>(cpu).chain(notes_of_cpu::<K>(cpu)) {
                 owners[(address - layout::BASE) >> PAGE_SHIFT] = Owner::OfSlot { cpu, name };
             }
         }
