@@ -10,6 +10,7 @@
 use core::fmt;
 
 use crate::atomic;
+use crate::batch;
 use crate::cache;
 use crate::context::{Nmi, Task};
 use crate::fixmap::Window;
@@ -18,7 +19,7 @@ use crate::lazy;
 use crate::machine::Machine;
 use crate::page::{Access, Page, Pfn};
 use crate::paging::{MemoryType, PAGE_SIZE, Paging, Pat, Protection};
-use crate::slot::Group;
+use crate::slot::{Group, KmTypes};
 use crate::tlb::Translations;
 
 /// What is not as the kernel promises.
@@ -61,12 +62,12 @@ pub enum Error {
     StillMapped(Place),
 }
 
-/// A slot, where it is.
+/// A slot, or a page of a batch, where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
     /// The CPU.
     pub cpu: usize,
-    /// The slot.
+    /// The slot, or the batch.
     pub slot: &'static str,
     /// Its address.
     pub address: usize,
@@ -108,7 +109,7 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Maps every slot of this CPU, but for those of non-maskable interrupts ([`of_nmi`]), and checks that the page is there, and only
+/// Maps every slot and every place of a batch of this CPU, but for those of non-maskable interrupts ([`of_nmi`]), and checks that the page is there, and only
 /// there, and gone afterwards. To be called on each CPU at boot.
 ///
 /// `pages` are two different pages of memory, each with its first eight bytes (little-endian), which are different, too. `read` reads
@@ -156,35 +157,49 @@ unsafe fn run<K: Kernel, P: Page<Paging = K::Paging>>(
     }
     check_registers::<K>(cpu)?;
     let slots = (0..Window::<K>::SLOTS).filter(|&slot| groups(Window::<K>::group(slot)));
+    let batches = K::KmTypes::BATCHES.iter().enumerate().filter(|(_, entries)| groups(entries.group));
+    // SAFETY: I1: all these are the caller's. A guard that was forgotten is nobody's, nor is what a lazy slot keeps (I3).
+    unsafe {
+        for slot in slots.clone() {
+            let (address, pte) = Window::<K>::place(cpu, slot);
+            if !K::Paging::is_empty::<K::Machine>(pte) {
+                lazy::forget::<K>(slot, pte);
+                atomic::unmap_forgotten::<K>(address, Group::InterruptsOff);
+            }
+        }
+        for (index, entries) in batches.clone() {
+            batch::unmap_forgotten::<K>(entries, Window::<K>::batch_place(cpu, index).0);
+        }
+    }
     for slot in slots {
         let (address, _) = Window::<K>::place(cpu, slot);
         let at = Place { cpu, slot: Window::<K>::name(slot), address };
         for (page, bytes) in pages {
             // SAFETY: I1: the caller's promise.
-            unsafe { try_slot::<K>(slot, at, (page.pfn(), bytes), &mut read)? };
+            unsafe { try_slot::<K>(at, (page.pfn(), bytes), &mut read)? };
+        }
+    }
+    for (index, entries) in batches {
+        let (address, _) = Window::<K>::batch_place(cpu, index);
+        for (number, (page, bytes)) in (0..entries.pages).flat_map(|number| pages.map(|page| (number, page))) {
+            let at = Place { cpu, slot: entries.name, address: address + number * PAGE_SIZE };
+            // SAFETY: I1: the caller's promise.
+            unsafe { try_slot::<K>(at, (page.pfn(), bytes), &mut read)? };
         }
     }
     Ok(())
 }
 
-/// Maps a page in a slot, looks at it, and unmaps it.
+/// Maps a page in a slot, or at one place of a batch, looks at it, and unmaps it.
 ///
 /// # Safety
-/// The slot is the caller's (I1).
+/// The slot is the caller's (I1), and empty (I3).
 unsafe fn try_slot<K: Kernel>(
-    slot: usize,
     at: Place,
     (pfn, bytes): (Pfn<K::Paging>, u64),
     read: &mut impl FnMut(usize) -> Option<u64>,
 ) -> Result<(), Error> {
     let pte = Window::<K>::entry_of(at.address);
-    // SAFETY: I1: the slot is the caller's. A guard that was forgotten is nobody's, nor is what a lazy slot keeps (I3).
-    unsafe {
-        if !K::Paging::is_empty::<K::Machine>(pte) {
-            lazy::forget::<K>(slot, pte);
-            atomic::unmap_forgotten::<K>(at.address, Group::InterruptsOff);
-        }
-    }
     if read(at.address).is_some() {
         return Err(Error::NotEmpty(at));
     }
@@ -253,7 +268,6 @@ mod tests {
     use crate::machine::Registers;
     use crate::machine::recorder::REGISTERS;
     use crate::paging::Pae;
-    use crate::slot::KmTypes;
     use crate::test_kernel::{CPU, FIXMAP_BASE, GlobalTranslations, SLOTS, TestKernel, Variant, entry, page};
     use crate::{Frame, linux};
     use core::cell::Cell;

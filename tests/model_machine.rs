@@ -52,6 +52,7 @@ in_each_mode!(
     a_global_translation_outlives_cr3,
     another_address_space_keeps_its_translation,
     the_selftest_passes,
+    the_selftest_passes_with_batches,
     the_page_is_freed_after_it_is_unmapped,
     a_lazy_slot_shows_each_page_its_own_bytes,
     a_lazy_slot_costs_nothing_for_the_same_page,
@@ -492,6 +493,17 @@ fn the_selftest_passes<P: Paging>() {
         let pages = [(&one, u64::from_le_bytes([1; 8])), (&two, u64::from_le_bytes([2; 8]))];
         machine.cpu(cpu).task(|task| selftest(task, pages, |address| machine.try_read(address)).unwrap());
     }
+}
+
+fn the_selftest_passes_with_batches<P: Paging>() {
+    let machine = Machine::<P, batch_km::Set>::with(config());
+    let [one, two] = [1, 2].map(|byte| {
+        let frame = machine.alloc(Zone::High).share();
+        machine.poke(frame.pfn(), 0, &[byte; 8]);
+        frame
+    });
+    let pages = [(&one, u64::from_le_bytes([1; 8])), (&two, u64::from_le_bytes([2; 8]))];
+    machine.cpu(1).task(|task| selftest(task, pages, |address| machine.try_read(address)).unwrap());
 }
 
 /// A page that looks whether it is still mapped when it is dropped.

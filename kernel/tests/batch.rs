@@ -6,11 +6,13 @@
 
 extern crate alloc;
 
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::mem;
 
+use highmem::fixmap::slots_of_cpu;
 use highmem::machine::X86;
-use highmem::{Fixmap, Kernel, PAGE_SIZE, Task, kmap_batch};
+use highmem::{Fixmap, Kernel, PAGE_SIZE, Task, kmap_atomic, kmap_batch, selftest};
 use kernel::frames::{self, Frame};
 use kernel::kmap::ExampleKernel;
 use kernel::{arch, harness, paging, probe, smp};
@@ -28,6 +30,7 @@ fn batch_tests(task: &mut kernel::kmap::Task<'_>) {
             ("a_forgotten_batch_is_emptied_by_the_next", a_forgotten_batch_is_emptied_by_the_next),
             ("a_batch_of_what_is_borrowed_is_read_only", a_batch_of_what_is_borrowed_is_read_only),
             ("a_handler_has_a_batch_of_its_own", a_handler_has_a_batch_of_its_own),
+            ("the_self_test_looks_at_each_page_of_a_batch", the_self_test_looks_at_each_page_of_a_batch),
         ],
     )
 }
@@ -197,5 +200,28 @@ fn a_handler_has_a_batch_of_its_own(_: &mut kernel::kmap::Task<'_>) {
             few.fill(round + 1);
         }
         assert!(many.iter().all(|&byte| byte == 1));
+    });
+}
+
+fn the_self_test_looks_at_each_page_of_a_batch(task: &mut kernel::kmap::Task<'_>) {
+    smp::run_on_all(task, |task, cpu| {
+        let [one, two] = [1_u64, 2].map(|bytes| {
+            let mut page = high();
+            kmap_atomic(task.atomic().slots().user0, &mut page)[..8].copy_from_slice(&bytes.to_le_bytes());
+            (page, bytes)
+        });
+        let mut seen = BTreeSet::new();
+        enter(|task| {
+            let result = selftest(task, [(&one.0, one.1), (&two.0, two.1)], |address| {
+                let bytes = probe::read_u8(address).ok().map(u64::from);
+                seen.extend(bytes.map(|_| address));
+                bytes
+            });
+            assert_eq!(result, Ok(()), "on CPU {cpu}");
+        });
+        let pages: Vec<usize> = slots_of_cpu::<Batches>(cpu).map(|(_, address)| address).collect();
+        assert_eq!(pages.len(), 68);
+        assert!(pages.iter().all(|address| seen.contains(address)), "a page was not looked at, on CPU {cpu}");
+        assert!(pages.iter().all(|&address| probe::read_u8(address).is_err()), "a page is left mapped, on CPU {cpu}");
     });
 }

@@ -2,10 +2,11 @@ use super::*;
 use crate::machine::recorder::{Event, Event::*, Recorder};
 use crate::paging::Pae;
 use crate::test_kernel::{CPU, FIXMAP_BASE, REPORTS, TestKernel, entry, entry_address};
-use crate::{Frame, Pfn, SharedFrame, Task, kmap_atomic};
+use crate::{Frame, Pfn, SharedFrame, Task, kmap_atomic, selftest};
 use core::iter;
 use core::mem;
 use core::ops::Range;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::string::ToString;
 use std::vec::Vec;
@@ -322,6 +323,54 @@ fn shared_frames_are_mapped_to_be_written_and_may_be_one() {
         let mut atomic = task.atomic();
         let _guard = kmap_batch(atomic.slots().few, &mut pages).unwrap();
         assert_eq!(entries(FIRST[0]..FIRST[0] + 2), [RW, RW]);
+    });
+}
+
+/// Runs the self-test on a machine where the page of the window with index `i` has entry `entry_of(i)`, and says which pages were looked at.
+fn self_test(
+    task: &mut Task<'_, K>,
+    entry_of: impl Fn(usize) -> usize,
+) -> (Result<(), selftest::Error>, BTreeSet<usize>) {
+    let pages = frames(2);
+    let mut seen = BTreeSet::new();
+    let result = selftest::selftest(task, [(&pages[0], 1), (&pages[1], 2)], |address| {
+        let index = address.wrapping_sub(FIXMAP_BASE) / PAGE_SIZE;
+        let entry = if index < 512 { entry(entry_of(index)) } else { 0 };
+        seen.extend((entry & 1 != 0).then_some(index));
+        (entry & 1 != 0).then_some((entry >> 12 & 1) + 1)
+    });
+    (result, seen)
+}
+
+#[test]
+fn the_self_test_looks_at_each_page_of_a_batch() {
+    task(|task| {
+        let (result, seen) = self_test(task, |index| index);
+        assert_eq!(result, Ok(()));
+        let [few, many, one, _] = FIRST;
+        for index in (few..few + 3).chain(many..many + 40).chain([one]) {
+            assert!(seen.contains(&index), "page {index} of the window");
+        }
+        assert!(!seen.contains(&FIRST[3]), "that of NMIs is not this context's");
+        assert!(is_empty());
+
+        let wrong = many + 17;
+        let (result, _) = self_test(task, |index| if index == wrong { index + 300 } else { index });
+        let at = selftest::Place { cpu: CPU.get(), slot: "Many", address: address(wrong) };
+        assert_eq!(result, Err(selftest::Error::NotMapped(at)));
+        assert!(is_empty());
+    });
+}
+
+#[test]
+fn the_self_test_empties_a_batch_that_was_forgotten() {
+    task(|task| {
+        let pages = frames(3);
+        if !debug::ON {
+            mem::forget(kmap_batch(task.atomic().slots().few, &pages).unwrap());
+        }
+        assert_eq!(self_test(task, |index| index).0, Ok(()));
+        assert!(is_empty());
     });
 }
 
