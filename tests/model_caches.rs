@@ -10,25 +10,34 @@ use std::ptr::{self, NonNull};
 
 use highmem::debug::Report;
 use highmem::kernel::GaveUp;
-use highmem::linux::{Set, User0};
 use highmem::local::Locals;
-use highmem::model::{Config, Hardware, Machine, ModelKernel, Zone};
+use highmem::model::{self as highmem_model, Config, Hardware, ModelKernel, Zone};
 use highmem::page::Uncached;
 use highmem::paging::{PAGE_SHIFT, Paging, Pat};
 use highmem::{
     DeviceFrame, Kernel, LocalKernel, MaySleep, PAGE_SIZE, Page, PageBytes, Pfn, PoolKernel, Slot, Task,
-    clear_highpage, copy_highpage, kmap, kmap_all, kmap_atomic, kmap_local_page, kunmap, kunmap_atomic, kunmap_local,
-    local, memcpy_to_page, page_address, try_kmap,
+    clear_highpage, copy_highpage, kmap, kmap_all, kmap_atomic, kmap_batch, kmap_local_page, kunmap, kunmap_atomic,
+    kunmap_local, local, memcpy_to_page, page_address, try_kmap,
 };
+use km::{Set, User0};
 use model::in_each_mode;
 
-type Inner<P> = ModelKernel<P>;
+highmem::km_types! {
+    mod km {
+        atomic { user0: User0, user1: User1, few: Few[3], many: Many[40] }
+        irqsoff { irq0: Irq0 }
+    }
+}
+
+type Inner<P> = ModelKernel<P, Set>;
+type Machine<P> = highmem_model::Machine<P, Set>;
 
 in_each_mode!(
     a_slot_is_told_before_and_while_it_is_mapped,
     what_is_only_read_is_told_before_and_not_after,
     pages_of_the_direct_map_are_told_as_well,
     the_pool_tells_each_user,
+    a_batch_tells_each_of_its_pages,
     operations_tell_what_they_write,
     a_local_map_is_told_at_each_switch,
     a_forgotten_guard_is_told_when_it_is_found,
@@ -311,6 +320,31 @@ fn the_pool_tells_each_user<P: Paging>() {
     let at_once = [both[0][0], both[1][0], both[0][1], both[1][1]];
     let expected = [&both[0][..], &both[0], &both[1], &at_once, &[read(a, at[2]); 2]].concat();
     assert_eq!(told, expected);
+    assert_eq!(machine.faults(), []);
+}
+
+fn a_batch_tells_each_of_its_pages<P: Paging>() {
+    let machine = turned_on::<P>();
+    let mut pages: Vec<_> = (0..36).map(|_| machine.alloc(Zone::High)).collect();
+    let mut at = 0;
+    let told = run(&machine, |task| {
+        let mut atomic = task.atomic();
+        let mut slots = atomic.slots();
+        let mut guard = kmap_batch(slots.few.reborrow(), &mut pages[..2]).expect("there is room");
+        at = guard.address();
+        guard.fill(1);
+        drop(guard);
+        drop(kmap_batch(slots.few, &pages[..3]).expect("there is room"));
+    });
+    let [a, b, c] = [0, 1, 2].map(|page| &pages[page]);
+    let (second, third) = (at + PAGE_SIZE, at + 2 * PAGE_SIZE);
+    let [first_written, second_written] = [written(a, at), written(b, second)];
+    let both = [first_written[0], second_written[0], first_written[1], second_written[1]];
+    assert_eq!(told, [&both[..], &[read(a, at), read(b, second), read(c, third)]].concat());
+    // More than are flushed one by one.
+    let told = run(&machine, |task| drop(kmap_batch(task.atomic().slots().many, &mut pages).expect("there is room")));
+    assert!(!told.iter().any(|told| matches!(told, NothingThere { .. })), "{told:?}");
+    assert_eq!(told.iter().filter(|told| matches!(told, After { .. })).count(), 36);
     assert_eq!(machine.faults(), []);
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 use crate::machine::recorder::{Event, Event::*, Recorder};
 use crate::paging::Pae;
-use crate::test_kernel::{CPU, FIXMAP_BASE, REPORTS, TestKernel, entry, entry_address};
+use crate::test_kernel::{CPU, FIXMAP_BASE, GlobalTranslations, OwnTables, REPORTS, TestKernel, entry, entry_address};
 use crate::{Frame, Pfn, SharedFrame, Task, kmap_atomic, selftest};
 use core::iter;
 use core::mem;
@@ -324,6 +324,50 @@ fn shared_frames_are_mapped_to_be_written_and_may_be_one() {
         let _guard = kmap_batch(atomic.slots().few, &mut pages).unwrap();
         assert_eq!(entries(FIRST[0]..FIRST[0] + 2), [RW, RW]);
     });
+}
+
+#[test]
+fn each_page_is_forgotten_in_other_spaces_where_translations_are_tagged() {
+    type Tagged = TestKernel<false, km::Set, OwnTables>;
+    // Whichever CPU this is, its own window is here.
+    CPU.set(1);
+    let pages = frames(40);
+    // SAFETY: I1: each test is a thread, and enters once.
+    unsafe {
+        Task::<Tagged>::enter(|task| {
+            let few = kmap_batch(task.atomic().slots().few, &pages[..2]).unwrap().address();
+            assert_eq!(few, address(FIRST[0]));
+            let mut atomic = task.atomic();
+            let mut bh_off = atomic.bh_off();
+            let mut many = bh_off.slots().many;
+            for count in [1, 33] {
+                let guard = kmap_batch(many.reborrow(), &pages[..count]).unwrap();
+                let events = Recorder::record(|| drop(guard));
+                let pages = FIRST[1]..FIRST[1] + count;
+                let clears = pages.clone().rev().flat_map(clear);
+                let each = pages.flat_map(|page| [Invlpg(address(page)), OtherSpaces(address(page))]);
+                assert_eq!(events, clears.chain(each).collect::<Vec<_>>());
+            }
+            let guard = kmap_batch(many, &pages).unwrap();
+            let events = Recorder::record(|| drop(guard));
+            assert_eq!(events[80..], [FlushAll], "of all address spaces");
+        });
+    }
+    assert!(is_empty());
+}
+
+#[test]
+fn global_translations_are_so_in_each_entry() {
+    type Global = TestKernel<false, km::Set, GlobalTranslations>;
+    let pages = frames(3);
+    // SAFETY: I1: each test is a thread, and enters once.
+    unsafe {
+        Task::<Global>::enter(|task| {
+            let mut atomic = task.atomic();
+            let _guard = kmap_batch(atomic.slots().few, &pages).unwrap();
+            assert!(entries(FIRST[0]..FIRST[0] + 3).iter().all(|entry| entry & 0x100 != 0));
+        });
+    }
 }
 
 /// Runs the self-test on a machine where the page of the window with index `i` has entry `entry_of(i)`, and says which pages were looked at.
