@@ -102,7 +102,8 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize)]
 #[serde(
     untagged,
-    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } (or a list of names), { unit = \"PATH\" } (and debug = false), \
+    expecting = "caught_by is { qemu = \"PROGRAM\", test = \"NAME\" } (or a list of names), \
+                 { example = \"PROGRAM\", says = \"TEXT\" }, { unit = \"PATH\" } (and debug = false), \
                  { orders = \"PATH\" }, { model = \"PROGRAM\", test = \"PATH\" }, or a list of these"
 )]
 enum Catchers {
@@ -143,6 +144,10 @@ enum CaughtBy {
         qemu: String,
         test: OneOf,
     },
+    Example {
+        example: String,
+        says: String,
+    },
     Unit {
         unit: String,
         #[serde(default = "yes")]
@@ -172,18 +177,22 @@ impl Sabotage {
 
     fn all_catchers(&self) -> impl Iterator<Item = (Suite, Vec<&str>)> {
         self.caught_by.all().iter().map(|caught_by| match caught_by {
-            CaughtBy::Qemu { qemu, test } => {
-                let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
-                let build = Build::of(Kind::Test, self.arch, self.window);
-                let memory = self.mem.unwrap_or(Memory::of(&cpu));
-                (Suite::Guest { program: qemu.clone(), build, cpu, cpus: self.smp, memory }, test.all())
-            }
+            CaughtBy::Qemu { qemu, test } => (self.guest(qemu), test.all()),
+            CaughtBy::Example { example, says } => (self.guest(example), vec![says.as_str()]),
             CaughtBy::Unit { unit, debug } => (Suite::Unit { debug: *debug }, vec![unit.as_str()]),
             CaughtBy::Orders { orders } => (Suite::Orders, vec![orders.as_str()]),
             CaughtBy::Model { model, test, debug } => {
                 (Suite::Model { program: model.clone(), debug: *debug }, vec![test.as_str()])
             }
         })
+    }
+
+    /// A program on the machine that the bug wants. An example is built as tests are: what is common to all is built once.
+    fn guest(&self, program: &str) -> Suite {
+        let cpu = self.cpu.as_deref().unwrap_or(self.arch.cpu()).to_owned();
+        let build = Build::of(Kind::Test, self.arch, self.window);
+        let memory = self.mem.unwrap_or(Memory::of(&cpu));
+        Suite::Guest { program: program.to_owned(), build, cpu, cpus: self.smp, memory }
     }
 
     /// Whether it is said who notices: a bug in the crate is also one on the model, unless it is said why not.
@@ -327,6 +336,9 @@ mod tests {
         assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit");
         let unit = r#"{ unit = "model::stale", debug = false }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, unit)), "unit [no debug]");
+        let example = r#"{ example = "tables", says = "the checksum" }"#;
+        let example = catchers(&ENTRY.replace(QEMU, example));
+        assert_eq!(example, [("qemu tables [pae]".to_owned(), "the checksum".to_owned())]);
         let orders = r#"{ orders = "pool::orders::stale" }"#;
         assert_eq!(suite(&ENTRY.replace(QEMU, orders)), "orders");
 

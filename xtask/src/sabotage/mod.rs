@@ -23,7 +23,7 @@ use crate::say;
 use crate::test::lines::{Verdict, test_line};
 use crate::test::{Bare, Ledger, ORDERS, UNOPTIMISED};
 use crate::tree::Tree;
-use crate::workspace::{LIBRARY, Workspace};
+use crate::workspace::{Kind, LIBRARY, Workspace};
 pub use list::{Bugs, Which};
 use list::{Sabotage, Suite};
 
@@ -144,19 +144,20 @@ impl<'a> Bench<'a> {
         match suite {
             Suite::Guest { program, build, cpu, cpus, memory } => {
                 let machine = Machine { limit: LIMIT, cpus: *cpus, memory: *memory, ..Machine::with_cpu(cpu) };
-                self.guest(program, *build, &machine)
+                self.guest(program, tests, *build, &machine)
             }
             Suite::Unit { debug: true } => self.host(tests, "host", &["--lib", "--all-features"]),
             Suite::Unit { debug: false } => self.host(tests, "host", &["--lib", "--features", "model"]),
             Suite::Orders => self.host(tests, "orders", &["--lib"]),
             Suite::Model { program, debug } => {
-                let features = if *debug { "model,debug" } else { "model" };
+                // `x86_64` adds a crate's traits, and changes nothing.
+                let features = if *debug { "model,x86_64,debug" } else { "model,x86_64" };
                 self.host(tests, "host", &["--test", program, "--features", features])
             }
         }
     }
 
-    fn guest(&self, program: &str, build: Build, machine: &Machine) -> Result<Results> {
+    fn guest(&self, program: &str, tests: &[&str], build: Build, machine: &Machine) -> Result<Results> {
         let programs = self.workspace.programs()?;
         let program = programs.find(program)?;
         program.check(build.arch)?;
@@ -164,12 +165,17 @@ impl<'a> Bench<'a> {
         let built = builder.build(&[program], build)?;
         let elf = built.get(&program.name).context("it does not compile")?;
         let run = qemu::run(elf, &machine.clone().with_disk_of(program, build.arch), |_| ())?;
+        let has_passed = matches!(run.outcome, Outcome::Pass);
         let trouble = match run.outcome {
             Outcome::Pass | Outcome::Failed(_) => None,
             Outcome::Hang(_) => bail!("{}", run.outcome),
             outcome => Some(outcome.to_string()),
         };
-        Ok(Results { tests: collect(&run.output), trouble })
+        let tests = match program.kind {
+            Kind::Example => by_last_words(&run.output, has_passed, tests),
+            Kind::Test | Kind::Bench => collect(&run.output),
+        };
+        Ok(Results { tests, trouble })
     }
 
     /// Runs these tests of the library, built at `place` with these options.
@@ -205,6 +211,13 @@ fn collect(output: &str) -> BTreeMap<String, Verdict> {
     output.lines().filter_map(test_line).map(|(name, verdict)| (name.to_owned(), verdict)).collect()
 }
 
+/// An example has no tests: it passes, or says one of these texts as it fails.
+fn by_last_words(output: &str, has_passed: bool, texts: &[&str]) -> BTreeMap<String, Verdict> {
+    let verdict = if has_passed { Verdict::Passed } else { Verdict::Failed };
+    let said = texts.iter().filter(|text| has_passed || output.contains(**text));
+    said.map(|text| ((*text).to_owned(), verdict)).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,5 +235,16 @@ mod tests {
         assert_eq!(judge("test a ... ok\ntest b ... FAILED", None), Err("a did not fail; b did".to_owned()));
         assert_eq!(judge("test b ... ok", Some("crashed")), Err("a did not fail: crashed".to_owned()));
         assert_eq!(judge("", None), Err("a did not run".to_owned()));
+    }
+
+    #[test]
+    fn an_example_fails_with_the_words_of_its_entry() {
+        let judge = |output: &str, has_passed| {
+            let results = Results { tests: by_last_words(output, has_passed, &["the sum"]), trouble: None };
+            results.noticed_by(&["the sum"]).map(str::to_owned)
+        };
+        assert_eq!(judge("panicked at the sum", false), Ok("the sum".to_owned()));
+        assert_eq!(judge("panicked at the root", false), Err("the sum did not run".to_owned()));
+        assert_eq!(judge("the sum is right", true), Err("the sum still passes".to_owned()));
     }
 }
