@@ -418,7 +418,7 @@ pub unsafe trait PageTableKernel: Kernel {
     /// Whether CR4.PCIDE is set, or may be: a CPU then keeps translations of spaces that it does not use.
     const PCIDS: bool;
 
-    /// Whether there is memory at this frame. A table that refers to another frame is corrupt, and an error.
+    /// Whether there is memory at this frame. A table that refers to another frame is corrupt, and an error. Asked at each level of each walk.
     fn is_memory(pfn: Pfn<Self::Paging>) -> bool;
 
     /// Runs `work` on these CPUs, and waits until all have done it; on this one, too, if it is one of them. Linux: `on_each_cpu_mask()`.
