@@ -68,6 +68,11 @@ pub fn prepare(choice: Choice, need: Need) -> Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// Whether there are Debian's packages, of which Linux is one.
+pub fn is_debian() -> bool {
+    packages::way() != packages::Way::None
+}
+
 /// Makes sure that a module of Linux can be built. Its kernel and headers are fetched elsewhere, as packages that are not installed.
 pub fn for_linux() -> Result<()> {
     for (program, package) in [("apt-get", "apt"), ("dpkg-deb", "dpkg"), ("tar", "tar")] {

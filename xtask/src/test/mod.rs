@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check of this repository, in steps that can be run alone.
 
+mod bench;
 mod callgrind;
 mod examples;
 mod guest;
@@ -50,6 +51,8 @@ pub enum Step {
     Template,
     /// The benchmarks stay within their budgets, on the host and on bare metal, exactly the same in two runs; the hot path reaches no panic
     Cost,
+    /// Linux, our maps and maps by hand can be compared, with the same figures in two runs; the benchmarks on the host run
+    Bench,
     /// Each deliberate bug is caught by the test that is there to catch it
     Sabotage,
 }
@@ -67,7 +70,9 @@ impl Step {
         match self {
             Self::Fmt | Self::Museum | Self::Book | Self::Unit | Self::Ui => None,
             Self::Clippy | Self::Doc | Self::Package => Some(Need::Build),
-            Self::Qemu | Self::Examples | Self::Template | Self::Cost | Self::Sabotage => Some(Need::Boot),
+            Self::Qemu | Self::Examples | Self::Template | Self::Cost | Self::Bench | Self::Sabotage => {
+                Some(Need::Boot)
+            }
         }
     }
 }
@@ -129,6 +134,7 @@ pub fn run(only: &[Step], choice: Choice, bugs: &Bugs, verbose: bool) -> Result<
             (Step::Cost, Some(bare)) => {
                 callgrind::budgets(&workspace, &mut ledger).and_then(|()| guest::cost(bare, &mut ledger))
             }
+            (Step::Bench, Some(bare)) => bench::run(bare, &mut ledger),
             (Step::Sabotage, Some(bare)) => sabotage::run(bare, &mut ledger, bugs),
             (_, None) => unreachable!("a step with a need has had its set-up"),
         };
