@@ -30,7 +30,7 @@ use crate::qemu::{self, Machine, Outcome};
 use crate::say;
 use crate::setup::{self, Choice, Need};
 use crate::workspace::{Program, Workspace};
-use story::{Span, Story};
+use story::{Row, Span, Story};
 
 /// The feature of package `kernel` that has it write events down.
 const FEATURE: &str = "trace";
@@ -148,15 +148,20 @@ pub struct Part {
 }
 
 impl Part {
-    /// What is asked for; or from the first mapping on, as far as there is room.
+    /// What is asked for; or what has most rows of all that there is room for.
     fn of(story: &Story, from: Option<u64>, length: Option<u64>) -> Result<Self> {
-        let mut spans: Vec<&Span> = story.rows.iter().flat_map(|row| &row.spans).collect();
-        spans.sort_by_key(|span| span.from);
-        let first = spans.iter().find(|span| span.page.is_some()).map(|span| span.from);
+        let mut spans: Vec<(usize, &Span)> = story
+            .rows
+            .iter()
+            .enumerate()
+            .flat_map(|(row, Row { spans, .. })| spans.iter().map(move |span| (row, span)))
+            .collect();
+        spans.sort_by_key(|(_, span)| span.from);
+        let first = spans.iter().position(|(_, span)| span.page.is_some());
         let first = first.context("nothing was mapped: pages of the direct map are not")?;
-        let start = from.unwrap_or(first);
+        let start = from.unwrap_or_else(|| busiest(&spans[first..], story.rows.len()));
         ensure!(start <= story.end, "--from: the trace ends after {}", time(story.end));
-        let room = spans.iter().filter(|span| span.to.is_none_or(|to| to >= start)).nth(BARS);
+        let room = spans.iter().map(|(_, span)| span).filter(|span| span.to.is_none_or(|to| to >= start)).nth(BARS);
         let fits = room.map_or(story.end, |span| span.from).max(start + 1);
         let to = length.map_or(fits, |length| start.saturating_add(length).min(story.end).max(start + 1));
         // The first bar does not begin at the edge, if nobody says so.
@@ -172,6 +177,26 @@ impl Part {
     fn has(self, span: &Span) -> bool {
         span.from < self.to && span.to.is_none_or(|to| to > self.from)
     }
+}
+
+/// When so many bars begin as there is room for, of as many rows as possible: the first such moment. `spans` are there, each with its row.
+fn busiest(spans: &[(usize, &Span)], rows: usize) -> u64 {
+    let mut in_view = vec![0; rows];
+    let (mut different, mut most, mut start) = (0, 0, spans[0].1.from);
+    for (number, (row, _)) in spans.iter().enumerate() {
+        different += usize::from(in_view[*row] == 0);
+        in_view[*row] += 1;
+        let first = (number + 1).saturating_sub(BARS);
+        if let Some(before) = first.checked_sub(1) {
+            let gone = &mut in_view[spans[before].0];
+            *gone -= 1;
+            different -= usize::from(*gone == 0);
+        }
+        if different > most {
+            (most, start) = (different, spans[first].1.from);
+        }
+    }
+    start
 }
 
 /// Nanoseconds, for people.
@@ -249,6 +274,16 @@ mod tests {
         assert_eq!(Part::of(&few, Some(1100), Some(u64::MAX)).unwrap(), Part { from: 1100, to: 1950 });
         let error = Part::of(&few, Some(1951), None).unwrap_err().to_string();
         assert_eq!(error, "--from: the trace ends after 1.950 us");
+        // Another slot, behind as many pairs as there is room for.
+        let mut both = pairs(BARS as u64 + 5);
+        let place = story::Place::Pool { address: 4096 };
+        let spans = vec![both.rows[0].spans[BARS + 2].clone()];
+        both.rows.push(Row { place, name: "later".to_owned(), spans });
+        let part = Part::of(&both, None, None).unwrap();
+        assert!(
+            part.from > 1000 && both.rows.iter().all(|row| row.spans.iter().any(|span| part.has(span))),
+            "{part:?}"
+        );
         let many = pairs(BARS as u64 + 5);
         assert_eq!(Part::of(&many, None, None).unwrap().to, 1000 + BARS as u64 * 100);
         assert!(Part::of(&pairs(0), None, None).is_err());

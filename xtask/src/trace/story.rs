@@ -52,7 +52,7 @@ impl From<Handler> for Context {
     }
 }
 
-/// What a row is about. Their order is that of the rows.
+/// What a row is about. Their order is that of the rows of a CPU.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
     /// The handlers of a CPU.
@@ -165,6 +165,8 @@ pub fn tell(trace: &Trace) -> Story {
     teller.finish();
     let mut rows: Vec<Row> = teller.rows.into_iter().map(|(place, (name, spans))| Row { place, name, spans }).collect();
     rows.iter_mut().for_each(|row| row.spans.sort_by_key(|span| span.from));
+    // One CPU after the other, each with its handlers before its slots; what belongs to none comes last.
+    rows.sort_by_key(|row| (row.place.cpu().is_none(), row.place.cpu(), row.place.clone()));
     let cut = cut.map(|lost| (lost.cpu, missing));
     Story { rows, counts: teller.counts, findings: teller.findings, end, cut }
 }
@@ -369,6 +371,22 @@ mod tests {
         assert_eq!((story.counts, story.end), (counts, 50));
         let said = "pfn 0x1 in User0, CPU 0, from 0.010 us for 0.020 us; read-write, task, by a.rs:1:2";
         assert_eq!(story.rows[0].spans[0].describe(&story.rows[0]), said);
+    }
+
+    #[test]
+    fn rows_are_those_of_one_cpu_after_the_other() {
+        let handler =
+            |cpu| [Event::Entered(Handler::Softirq), Event::Left(Handler::Softirq)].map(|event| told(cpu, 1, event));
+        let address = 0xfe00_0000;
+        let pool = Event::PoolMapped { address, pfn: 9, writable: false, caller: "a.rs:1:2".to_owned() };
+        let mut events = vec![told(0, 0, pool)];
+        events.extend(handler(1));
+        events.extend(handler(0));
+        events.extend([map(1, 2, 1), map(0, 3, 2)]);
+        let rows = story(events).rows;
+        let rows: Vec<_> = rows.iter().map(|row| (row.place.cpu(), row.name.as_str())).collect();
+        let of = |cpu| [(Some(cpu), "handlers"), (Some(cpu), "User0")];
+        assert_eq!(rows, [&of(0)[..], &of(1), &[(None, "0xfe000000")]].concat());
     }
 
     #[test]
