@@ -68,7 +68,8 @@ pub enum CopyBy {
 }
 
 impl CopyBy {
-    /// What this processor says is the fastest: [`Bytes`](Self::Bytes) if it has fast ones, else [`Words`](Self::Words).
+    /// What this processor says is the fastest: [`Bytes`](Self::Bytes) if it has fast ones, else [`Words`](Self::Words). QEMU's TCG says that it
+    /// has, and copies byte by byte: there it is [`Words`](Self::Words), too.
     ///
     /// [`NonTemporal`](Self::NonTemporal) is for the kernel to choose: no processor knows what becomes of the bytes.
     pub fn of_this_cpu() -> Self {
@@ -95,12 +96,22 @@ impl CopyBy {
                 let last = cpuid(0).eax;
                 last >= MORE_FEATURES && {
                     let features = cpuid(MORE_FEATURES);
-                    features.ebx & ERMS != 0 || features.edx & FSRM != 0
+                    (features.ebx & ERMS != 0 || features.edx & FSRM != 0) && !is_tcg()
                 }
             }
             Self::NonTemporal => cpuid(FEATURES).edx & SSE2 != 0,
         }
     }
+}
+
+/// Whether the processor is QEMU's emulator, by the leaf in which hypervisors say who they are.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn is_tcg() -> bool {
+    const FEATURES: u32 = 1;
+    const HYPERVISOR: u32 = 1 << 31;
+    const WHICH: u32 = 0x4000_0000;
+    let says = || [cpuid(WHICH).ebx, cpuid(WHICH).ecx, cpuid(WHICH).edx].map(u32::to_le_bytes);
+    cpuid(FEATURES).ecx & HYPERVISOR != 0 && says() == [*b"TCGT", *b"CGTC", *b"GTCG"]
 }
 
 /// A [`CopyBy`] that was found out, and is kept: its [`load`](Self::load) is one of the processor's, and nothing is compared before it is used.

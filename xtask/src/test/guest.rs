@@ -144,6 +144,8 @@ const MATRIX: &[Row] = &[
     Row::tests(Arch::Pae, "max", 4),
     Row::tests(Arch::Pae, "pentium3", 1).except(OF_THE_MODE),
     Row::tests(Arch::Pae, "qemu32,+pse36", 1).except(OF_THE_MODE),
+    // Whose fast strings of bytes are taken at their word.
+    Row::tests(Arch::Pae, "max,-hypervisor", 1).only(&["ops", "user"]),
     Row::tests(Arch::Pae, "max", 1).dev(),
     Row::tests(Arch::Pae, "max", 1).with(Memory::SEVENTY_GIB).only(&["boot", "atomic"]),
     Row::tests(Arch::Pae, "max", 4).cpu_window().only(OF_THE_WINDOW),
