@@ -201,7 +201,8 @@ several times slower, for no fault of its own. Ours has none in any mode, and th
 lowmem: a boot in which that is not 4 KiB is an error. In a boot, each loop runs five times, and the shortest counts.
 
 On 4 CPUs, the time is that from when all have arrived until the last is done, divided by all operations: throughput. The host may have fewer CPUs than
-that.
+that. Pages in turn are four times as many as the pool has entries: if the host runs one CPU after the other, most are found still mapped; if all at
+once, the CPUs take entries from each other, and each flush waits until the host has let all of them run. So these times are the host's more than any other.
 ";
 
 const GROWTH: &str = "\
