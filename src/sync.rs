@@ -22,4 +22,8 @@ impl<T> Mutex<T> {
     pub(crate) fn try_lock(&self) -> Option<shuttle::sync::MutexGuard<'_, T>> {
         self.0.try_lock().ok()
     }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.try_lock().is_none()
+    }
 }

@@ -43,7 +43,7 @@ std::thread_local! {
     /// What a traced kernel was told.
     static TRACE: RefCell<Vec<trace::Event>> = const { RefCell::new(Vec::new()) };
     static POOL: &'static Pool<512> = Box::leak(Box::new(Pool::new::<TestKernel<false>>()));
-    /// What others do while this thread waits for an entry of the pool, wait by wait.
+    /// What others do while this thread waits for an entry of the pool or for another CPU, wait by wait.
     pub(crate) static MEANWHILE: RefCell<VecDeque<Box<dyn FnOnce()>>> = const { RefCell::new(VecDeque::new()) };
     /// How often somebody was woken.
     pub(crate) static WOKEN: Cell<u32> = const { Cell::new(0) };
@@ -271,6 +271,12 @@ unsafe impl<const FORCE_MAP: bool, V: Variant> PoolKernel for TestKernel<FORCE_M
 
     fn wake_one() {
         WOKEN.set(WOKEN.get() + 1);
+    }
+
+    fn relax() {
+        call("relax");
+        let next = MEANWHILE.with_borrow_mut(VecDeque::pop_front);
+        next.expect("a CPU waits for another that never comes")();
     }
 
     fn on_other_cpus(work: &(dyn Fn() + Sync)) {

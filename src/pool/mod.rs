@@ -24,9 +24,10 @@
 //! # Locks
 //!
 //! There is one, a spin lock, for what is not on the path of a page that is mapped: the lists of free entries, the index, the queue. It
-//! is held with interrupts off, since a guard can be dropped anywhere, also in code that another CPU has this one run in an interrupt.
-//! It is never held while other CPUs are asked to flush: a CPU that spins on it has interrupts off, and would not answer. Whoever flushes
-//! has preemption and softirqs off, so that nobody on its CPU can wait for it in vain.
+//! is held with interrupts off, since a guard can be dropped anywhere, also in code that another CPU has this one run in an interrupt;
+//! whoever waits for it serves its interrupts meanwhile. It is never held while other CPUs are asked to flush: one that came with
+//! interrupts off, and waits for it, would not answer. Whoever flushes has preemption and softirqs off, so that nobody on its CPU can
+//! wait for it in vain; those who find nothing free wait until the flush is over, and leave the lock to it.
 
 mod context;
 mod entries;

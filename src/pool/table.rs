@@ -27,6 +27,8 @@ pub struct Pool<const N: usize> {
     pub(super) available: AtomicU32,
     /// Not 0 when the kernel has linked the table; until then no entry is free.
     pub(super) started: AtomicU32,
+    /// Not 0 while somebody takes back idle entries and has all CPUs flush.
+    pub(super) flushing: AtomicU32,
     pub(super) lists: Mutex<Lists<N>>,
 }
 
@@ -36,8 +38,6 @@ pub(super) struct Lists<const N: usize> {
     pub(super) free: List<N>,
     /// Entries that were taken while they were idle, and that some CPU may remember.
     pub(super) stale: List<N>,
-    /// Somebody is about to have all CPUs flush.
-    pub(super) flushing: bool,
     pub(super) queue: Queue,
     pub(super) counts: Counts,
 }
@@ -57,10 +57,10 @@ impl<const N: usize> Pool<N> {
             front: Front::empty(),
             available: AtomicU32::new(0),
             started: AtomicU32::new(0),
+            flushing: AtomicU32::new(0),
             lists: Mutex::new(Lists {
                 free: List::EMPTY,
                 stale: List::EMPTY,
-                flushing: false,
                 queue: Queue::EMPTY,
                 counts: Counts::ZERO,
             }),

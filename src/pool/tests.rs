@@ -205,6 +205,38 @@ fn the_lock_is_held_with_interrupts_off() {
 }
 
 #[test]
+fn whoever_waits_for_the_lock_serves_its_interrupts() {
+    for were_on in [true, false] {
+        IRQS_ON.set(were_on);
+        let of_another = K::pool().lists.try_lock();
+        assert!(of_another.is_some());
+        meanwhile(move || assert_eq!(IRQS_ON.get(), were_on));
+        meanwhile(move || drop(of_another));
+        let calls = calls(|| K::pool().locked::<K, _>(|_| ()));
+        assert_eq!(calls.iter().filter(|&&call| call == "relax").count(), 2, "{calls:?}");
+        assert_eq!(IRQS_ON.get(), were_on);
+    }
+}
+
+#[test]
+fn whoever_waits_for_the_flush_of_another_leaves_the_lock_to_it() {
+    task(|task| {
+        visit(task, 0..4);
+        K::pool().flushing.store(1, SeqCst);
+        meanwhile(|| ());
+        meanwhile(|| {
+            K::pool().flushing.store(0, SeqCst);
+            K::pool().flush_unused::<K>();
+        });
+        let mut at = Vec::new();
+        let calls = calls(|| at = visit(task, [4]));
+        let waits = calls.iter().position(|call| *call == "relax").unwrap();
+        assert_eq!(calls[waits..][..2], ["relax", "relax"], "and nothing in between: {calls:?}");
+        assert_eq!((at.len(), stats::<K>().flushes), (1, 1));
+    });
+}
+
+#[test]
 fn a_page_that_is_read_and_the_same_page_written_have_different_entries() {
     const WRITABLE: u64 = 2;
     task(|task| {

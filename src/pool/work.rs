@@ -1,9 +1,8 @@
 //! What the pool does with its entries: it finds one, fills one, and takes back the idle ones.
 
 use core::marker::PhantomData;
-use core::mem;
 use core::num::NonZero;
-use core::sync::atomic::Ordering::{Acquire, SeqCst};
+use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
 use super::entries::{Entry, Left, Miss, Wanted};
 use super::index::Vacant;
@@ -230,11 +229,15 @@ impl<const N: usize> Pool<N> {
     /// Runs `f` under the lock, with interrupts off.
     #[inline]
     pub(super) fn locked<K: PoolKernel, R>(&self, f: impl FnOnce(&mut Lists<N>) -> R) -> R {
-        let were_on = K::irq_save();
-        let mut lists = loop {
-            match self.lists.try_lock() {
-                Some(lists) => break lists,
-                None => K::relax(),
+        let (were_on, mut lists) = loop {
+            let were_on = K::irq_save();
+            if let Some(lists) = self.lists.try_lock() {
+                break (were_on, lists);
+            }
+            // SAFETY: I1: ends the `irq_save` above. Whoever waits serves its interrupts.
+            unsafe { K::irq_restore(were_on) };
+            while self.lists.is_locked() {
+                K::relax();
             }
         };
         let result = f(&mut lists);
@@ -386,8 +389,10 @@ impl<const N: usize> Pool<N> {
             self.flush::<K>();
         });
         if !done {
-            // Somebody else is at it.
-            K::relax();
+            // Somebody else is at it, whom nobody preempts. Until they are done nothing is free, and they need the lock.
+            while self.flushing.load(Relaxed) != 0 {
+                K::relax();
+            }
             return true;
         }
         self.locked::<K, _>(|lists| lists.free.length) >= missing
@@ -399,10 +404,10 @@ impl<const N: usize> Pool<N> {
     fn alone<K: PoolKernel<Pool = Self>>(&self, f: impl FnOnce()) -> bool {
         K::preempt_disable();
         K::bh_disable();
-        let free = self.locked::<K, _>(|lists| !mem::replace(&mut lists.flushing, true));
+        let free = self.flushing.swap(1, Acquire) == 0;
         if free {
             f();
-            self.locked::<K, _>(|lists| lists.flushing = false);
+            self.flushing.store(0, Release);
         }
         // SAFETY: I2: ends the two calls above.
         unsafe {
