@@ -11,7 +11,7 @@ use crate::kernel::BounceKernel;
 use crate::page::{Memory, Page, Writable};
 use crate::pool::queue::{Front, Queue, Waiter};
 use crate::slot::Invariant;
-use crate::sync::{AtomicUsize, Mutex};
+use crate::sync::{self, AtomicUsize, Mutex};
 
 /// Pages that a device reaches, for transfers alone. A `static` of the kernel's, with room for `PAGES` pages of kind `B`.
 ///
@@ -205,7 +205,7 @@ impl<K: BounceKernel, B, const PAGES: usize> Reserve<K, B, PAGES> {
         if count == 0 {
             return Ok(());
         }
-        let mut waiter = Waiter::new();
+        let mut waiter = Waiter::needs(count);
         let mut place = PlaceInQueue { reserve: self, waiter: &raw mut waiter, taken: false };
         let me = place.waiter.addr();
         let mut since = None;
@@ -292,20 +292,9 @@ impl<K: BounceKernel, B, const PAGES: usize> Reserve<K, B, PAGES> {
         }
     }
 
-    /// Runs `f` under the lock, with interrupts off: a handler on this CPU may want it, too.
+    /// Runs `f` under the lock, with interrupts off.
     fn locked<T>(&self, f: impl FnOnce(&mut Home<B, PAGES>) -> T) -> T {
-        let were_on = K::irq_save();
-        let mut home = loop {
-            match self.home.try_lock() {
-                Some(home) => break home,
-                None => K::relax(),
-            }
-        };
-        let result = f(&mut home);
-        drop(home);
-        // SAFETY: I1: ends the `irq_save` above.
-        unsafe { K::irq_restore(were_on) };
-        result
+        sync::locked::<K, _, _>(&self.home, K::relax, f)
     }
 }
 

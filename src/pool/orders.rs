@@ -375,3 +375,17 @@ fn a_flush_while_others_look_for_entries() {
         |task| [4, 5].into_iter().for_each(|number| visit(task, number)),
     ]);
 }
+
+/// Two hold one entry each at the most, so there is one for each of them, whoever takes what the other has reclaimed.
+#[test]
+fn nobody_is_refused_for_coming_too_late() {
+    fn try_visit(task: &mut Task<'_, K>, number: usize) {
+        let (guard, _) = try_kmap(task, frame(number)).expect("not all are in use");
+        look(&[guard]);
+    }
+    in_many_orders([
+        |task| (0..4).for_each(|number| try_visit(task, number)),
+        |task| (4..8).for_each(|number| try_visit(task, number)),
+        |_| (),
+    ]);
+}

@@ -1,7 +1,9 @@
 //! Who waits for entries, in the order in which they came.
 //!
 //! The first in the queue alone may take entries that become free, until it has all that it needs: so a wait for several entries comes to
-//! its end as well as one for one, and nobody starves.
+//! its end as well as one for one, and nobody starves. Others may take what is left when all who wait have what they need. Without that,
+//! a queue that is once there would stay: threads that come back before it is empty would stand in it again, each time, asleep beside a
+//! pool full of free entries.
 //!
 //! A [`Waiter`] lies on the stack of the thread that waits. It is linked in and out under the lock; without the lock there is one
 //! question, which is the first.
@@ -15,24 +17,28 @@ use crate::sync::{AtomicU32, AtomicUsize};
 pub(crate) struct Waiter {
     /// Whoever came next.
     next: *mut Waiter,
+    /// How much it waits for.
+    needs: usize,
 }
 
 impl Waiter {
-    pub(crate) const fn new() -> Self {
-        Self { next: ptr::null_mut() }
+    pub(crate) const fn needs(needs: usize) -> Self {
+        Self { next: ptr::null_mut(), needs }
     }
 }
 
 /// The queue, under the lock.
 pub(crate) struct Queue {
     first: *mut Waiter,
+    /// What all who wait need, together.
+    needs: usize,
 }
 
 // SAFETY: the pointers are followed under the lock alone, by any CPU.
 unsafe impl Send for Queue {}
 
 impl Queue {
-    pub(crate) const EMPTY: Self = Self { first: ptr::null_mut() };
+    pub(crate) const EMPTY: Self = Self { first: ptr::null_mut(), needs: 0 };
 
     /// Puts `waiter` last.
     ///
@@ -47,6 +53,7 @@ impl Queue {
             }
             (*waiter).next = ptr::null_mut();
             *link = waiter;
+            self.needs += (*waiter).needs;
         }
         front.length.fetch_add(1, SeqCst);
         front.first.store(self.first.addr(), SeqCst);
@@ -64,9 +71,16 @@ impl Queue {
                 link = &raw mut (**link).next;
             }
             *link = (*waiter).next;
+            self.needs -= (*waiter).needs;
         }
         front.length.fetch_sub(1, SeqCst);
         front.first.store(self.first.addr(), SeqCst);
+    }
+
+    /// What all who wait need, together.
+    #[inline]
+    pub(crate) fn needs(&self) -> usize {
+        self.needs
     }
 }
 

@@ -459,12 +459,37 @@ fn what_is_free_belongs_to_those_who_wait() {
 }
 
 #[test]
+fn what_is_more_than_those_need_who_wait_is_for_all() {
+    task(|task| {
+        let other = Box::into_raw(Box::new(Waiter::needs(2)));
+        // SAFETY: it is in no queue, and stays there until it is removed.
+        K::pool().locked::<K, _>(|lists| unsafe { lists.queue.push(&K::pool().front, other) });
+        let mut try_visit = |number| match try_kmap(task, frame(number)) {
+            Ok((guard, _)) => Ok(guard.address()),
+            Err(refused) => Err(refused.why),
+        };
+        assert_eq!(try_visit(0), Ok(address(0)));
+        let (mut slowly, second) = ([0], Wanted { pfn: (HIGH + 1) as usize, writable: true });
+        assert_eq!(K::pool().take::<K>(&[Some(second)], &mut slowly, None), Ok(()));
+        assert_eq!(slowly, [address(1)]);
+        assert_eq!(K::pool().available.load(SeqCst), 3, "two are free, and one was left");
+        assert_eq!(try_visit(2), Err(Refusal::Exhausted));
+        assert_eq!(try_visit(1), Ok(address(1)), "it is mapped");
+        // SAFETY: it is in the queue.
+        K::pool().locked::<K, _>(|lists| unsafe { lists.queue.remove(&K::pool().front, other) });
+        assert_eq!(try_visit(2), Ok(address(2)));
+        // SAFETY: it is in no queue any more.
+        drop(unsafe { Box::from_raw(other) });
+    });
+}
+
+#[test]
 fn what_was_idle_before_anybody_waited_is_found_by_who_becomes_the_first() {
     task(|task| {
         let leave = exhaust();
         leave(101);
         // Another one waits, takes what it wants elsewhere, and goes.
-        let other = Box::into_raw(Box::new(Waiter::new()));
+        let other = Box::into_raw(Box::new(Waiter::needs(1)));
         let pool = K::pool();
         // SAFETY: it is in no queue, and stays there until it is removed.
         pool.locked::<K, _>(|lists| unsafe { lists.queue.push(&pool.front, other) });

@@ -1,6 +1,7 @@
 //! What the pool does with its entries: it finds one, fills one, and takes back the idle ones.
 
 use core::marker::PhantomData;
+use core::mem;
 use core::num::NonZero;
 use core::sync::atomic::Ordering::{Acquire, Relaxed, Release, SeqCst};
 
@@ -15,7 +16,7 @@ use crate::debug;
 use crate::kernel::PoolKernel;
 use crate::machine::Machine;
 use crate::paging::{MemoryType, PAGE_SIZE, Paging, Protection};
-use crate::sync::fence;
+use crate::sync::{self, fence};
 
 /// How many idle entries are taken under the lock at once: for so long interrupts are off.
 const AT_ONCE: usize = 16;
@@ -103,14 +104,18 @@ impl<const N: usize> Work for Pool<N> {
             return Err(Refusal::NotStarted);
         }
         debug::check_interrupts_on::<K>();
-        let mut waiter = Waiter::new();
+        let mut waiter = Waiter::needs(wanted.iter().flatten().count());
         let mut place = PlaceInQueue::<K, N> { pool: self, waiter: &raw mut waiter, taken: false, kernel: PhantomData };
         let me = place.waiter.addr();
         let mut since = None;
+        let mut reclaimed = false;
         loop {
-            // Entries that can be had are for the first in the queue, if there is one.
-            let my_turn = || self.front.is_empty() || self.front.is_first(me);
-            let attempt = self.locked::<K, _>(|lists| self.attempt::<K>(lists, wanted, addresses, my_turn()));
+            let attempt = self.locked::<K, _>(|lists| {
+                // What those need who wait is for the first of them.
+                let kept = if self.front.is_first(me) { 0 } else { lists.queue.needs() };
+                let room = lists.free.length.saturating_sub(kept);
+                self.attempt::<K>(lists, wanted, addresses, room)
+            });
             let missing = match attempt {
                 Attempt::Done => return Ok(()),
                 Attempt::Short { missing, held } => {
@@ -122,9 +127,12 @@ impl<const N: usize> Work for Pool<N> {
                     return Err(why);
                 }
             };
-            let first = my_turn();
+            let first = self.front.is_empty() || self.front.is_first(me);
             if first && self.reclaim::<K>(missing) {
-                continue;
+                // Others may take it all before the caller looks again. It comes again if it may not wait, and else in the queue.
+                if waiting.is_none() || place.taken || !mem::replace(&mut reclaimed, true) {
+                    continue;
+                }
             }
             let Some(task) = waiting.as_deref_mut() else { return Err(Refusal::Exhausted) };
             if !place.taken {
@@ -155,7 +163,7 @@ impl<const N: usize> Work for Pool<N> {
     fn flush_unused<K: PoolKernel<Pool = Self>>(&self) {
         while !self.alone::<K>(|| {
             self.sweep::<K>();
-            self.flush::<K>();
+            let _free = self.flush::<K>();
         }) {
             K::relax();
         }
@@ -215,49 +223,35 @@ impl<const N: usize> Pool<N> {
     #[inline(never)]
     #[track_caller]
     fn take_free<K: PoolKernel<Pool = Self>>(&self, wanted: Wanted) -> Option<NonZero<usize>> {
-        let entry = self.locked::<K, _>(|lists| {
+        let address = self.locked::<K, _>(|lists| {
             let vacant = self.index.locate(wanted.pfn, |entry| self.maps(entry, wanted)).err()?;
-            // What is free belongs to those who wait.
-            let entry = if self.front.is_empty() { lists.free.pop()? } else { return None };
+            // What those need who wait is theirs.
+            let entry = if lists.free.length > lists.queue.needs() { lists.free.pop()? } else { return None };
             self.fill::<K>(lists, vacant, entry, wanted);
-            Some(entry)
+            self.tell_available(lists);
+            NonZero::new(Span::<K>::address_of(entry))
         })?;
         debug::check_interrupts_on::<K>();
-        NonZero::new(Span::<K>::address_of(entry))
+        Some(address)
     }
 
     /// Runs `f` under the lock, with interrupts off.
     #[inline]
     pub(super) fn locked<K: PoolKernel, R>(&self, f: impl FnOnce(&mut Lists<N>) -> R) -> R {
-        let (were_on, mut lists) = loop {
-            let were_on = K::irq_save();
-            if let Some(lists) = self.lists.try_lock() {
-                break (were_on, lists);
-            }
-            // SAFETY: I1: ends the `irq_save` above. Whoever waits serves its interrupts.
-            unsafe { K::irq_restore(were_on) };
-            while self.lists.is_locked() {
-                K::relax();
-            }
-        };
-        let result = f(&mut lists);
-        drop(lists);
-        // SAFETY: I1: ends the `irq_save` above.
-        unsafe { K::irq_restore(were_on) };
-        result
+        sync::locked::<K, _, _>(&self.lists, K::relax, f)
     }
 
-    /// Becomes a user of all that is wanted, with entries of the free list if it may take them. Under the lock.
+    /// Becomes a user of all that is wanted, with so many entries of the free list at the most. Under the lock.
     fn attempt<K: PoolKernel<Pool = Self>>(
         &self,
         lists: &mut Lists<N>,
         wanted: &[Option<Wanted>],
         addresses: &mut [usize],
-        may_take: bool,
+        room: usize,
     ) -> Attempt {
         // Nothing is filled in vain.
         let missing = if wanted.len() > 1 { self.missing(wanted) } else { 0 };
-        if missing > 0 && (!may_take || lists.free.length < missing) {
+        if missing > room {
             return Attempt::Short { missing, held: 0 };
         }
         let mut filled = 0;
@@ -272,7 +266,7 @@ impl<const N: usize> Pool<N> {
                         Err(Miss::Other | Miss::Moved) => {}
                     },
                     Err(vacant) => {
-                        let free = if may_take { lists.free.pop() } else { None };
+                        let free = if filled < room { lists.free.pop() } else { None };
                         let Some(entry) = free else {
                             return Attempt::Short { missing: filled + self.missing(&wanted[held..]).max(1), held };
                         };
@@ -378,15 +372,17 @@ impl<const N: usize> Pool<N> {
         true
     }
 
-    /// Tries to make so many entries free, and says whether there may be so many now.
+    /// Tries to make so many entries free, and says whether so many were, or may be if somebody else has done it.
     #[cold]
     #[inline(never)]
     fn reclaim<K: PoolKernel<Pool = Self>>(&self, missing: usize) -> bool {
+        let mut enough = false;
         let done = self.alone::<K>(|| {
-            if self.locked::<K, _>(|lists| lists.free.length + lists.stale.length) < missing {
+            enough = self.locked::<K, _>(|lists| lists.free.length + lists.stale.length) >= missing;
+            if !enough {
                 self.sweep::<K>();
             }
-            self.flush::<K>();
+            enough |= self.flush::<K>() >= missing;
         });
         if !done {
             // Somebody else is at it, whom nobody preempts. Until they are done nothing is free, and they need the lock.
@@ -395,7 +391,7 @@ impl<const N: usize> Pool<N> {
             }
             return true;
         }
-        self.locked::<K, _>(|lists| lists.free.length) >= missing
+        enough
     }
 
     /// Runs `f` as the only one who flushes; `false` if somebody else does so now.
@@ -424,7 +420,10 @@ impl<const N: usize> Pool<N> {
         for first in (0..count).step_by(AT_ONCE) {
             self.locked::<K, _>(|lists| {
                 let before = lists.stale.length;
-                (first..count.min(first + AT_ONCE)).for_each(|entry| any |= self.take_back::<K>(lists, entry));
+                for entry in first..count.min(first + AT_ONCE) {
+                    self.take_back::<K>(lists, entry);
+                }
+                any |= lists.stale.length > before;
                 lists.stale.widen_from(before);
                 self.tell_available(lists);
             });
@@ -435,11 +434,12 @@ impl<const N: usize> Pool<N> {
         }
     }
 
-    /// Has all CPUs forget what they know of the stale entries, if there are any; they are free then.
-    fn flush<K: PoolKernel<Pool = Self>>(&self) {
-        let (count, (first, last)) = self.locked::<K, _>(|lists| (lists.stale.length, lists.stale.take_span()));
+    /// Has all CPUs forget what they know of the stale entries, if there are any; they are free then. Says how many are free.
+    fn flush<K: PoolKernel<Pool = Self>>(&self) -> usize {
+        let (free, count, (first, last)) =
+            self.locked::<K, _>(|lists| (lists.free.length, lists.stale.length, lists.stale.take_span()));
         if count == 0 {
-            return;
+            return free;
         }
         // I8: who flushes from here on finds the entries empty.
         fence(SeqCst);
@@ -448,7 +448,8 @@ impl<const N: usize> Pool<N> {
             // What has become stale meanwhile is behind them.
             lists.stale.move_first(count, &mut lists.free);
             lists.counts.flushes += 1;
-        });
+            lists.free.length
+        })
     }
 
     /// The page-table entry.
