@@ -307,6 +307,15 @@ fn what_fails_has_changed_nothing() {
             assert_eq!(is_done, frames.out.len() - out == 3);
             assert_eq!(tree(&machine, root).len(), if is_done { 4 } else { 0 });
         }
+        // Tables on the way are granted nothing before all frames are there.
+        frames.left = 0;
+        let before = tree(&machine, root);
+        let (elsewhere, writable) = (VirtAddr::new(0x4000_0000), PageTableFlags::PRESENT | PageTableFlags::WRITABLE);
+        // SAFETY: no CPU uses the tree.
+        let mapped =
+            unsafe { mapper.map_to(Page::<Size4KiB>::containing_address(elsewhere), frame, writable, &mut frames) };
+        assert!(mapped.is_err());
+        assert_eq!(tree(&machine, root), before);
         // A table where there is no memory.
         machine.poke(Pfn::containing(root.start_address().as_u64()).unwrap(), 0, &(0x4000_0000_u64 | 7).to_le_bytes());
         let before = tree_of_root(&machine, root);
