@@ -469,34 +469,46 @@ fn what_is_more_than_those_need_who_wait_is_for_all() {
             Err(refused) => Err(refused.why),
         };
         assert_eq!(try_visit(0), Ok(address(0)));
-        let (mut slowly, second) = ([0], Wanted { pfn: (HIGH + 1) as usize, writable: true });
-        assert_eq!(K::pool().take::<K>(&[Some(second)], &mut slowly, None), Ok(()));
-        assert_eq!(slowly, [address(1)]);
-        assert_eq!(K::pool().available.load(SeqCst), 3, "two are free, and one was left");
-        assert_eq!(try_visit(2), Err(Refusal::Exhausted));
+        assert_eq!((stats::<K>().idle, K::pool().available.load(SeqCst)), (0, 4), "it is handed over");
+        let keep = |number: u64| {
+            let mut address = [0];
+            let wanted = Wanted { pfn: (HIGH + number) as usize, writable: true };
+            K::pool().take::<K>(&[Some(wanted)], &mut address, None).map(|()| address[0])
+        };
+        assert_eq!((keep(1), keep(2)), (Ok(address(1)), Ok(address(0))), "one is left, and one is reclaimed");
+        assert_eq!(K::pool().available.load(SeqCst), 2, "as many as the other needs");
+        assert_eq!(try_visit(3), Err(Refusal::Exhausted));
+        assert_eq!(keep(3), Err(Refusal::Exhausted));
         assert_eq!(try_visit(1), Ok(address(1)), "it is mapped");
         // SAFETY: it is in the queue.
         K::pool().locked::<K, _>(|lists| unsafe { lists.queue.remove(&K::pool().front, other) });
-        assert_eq!(try_visit(2), Ok(address(2)));
+        assert!(try_visit(3).is_ok());
         // SAFETY: it is in no queue any more.
         drop(unsafe { Box::from_raw(other) });
     });
 }
 
 #[test]
-fn what_was_idle_before_anybody_waited_is_found_by_who_becomes_the_first() {
+fn who_becomes_the_first_looks_whether_its_page_is_mapped() {
     task(|task| {
         let leave = exhaust();
         leave(101);
-        // Another one waits, takes what it wants elsewhere, and goes.
         let other = Box::into_raw(Box::new(Waiter::needs(1)));
         let pool = K::pool();
         // SAFETY: it is in no queue, and stays there until it is removed.
         pool.locked::<K, _>(|lists| unsafe { lists.queue.push(&pool.front, other) });
         meanwhile(move || {
-            assert_eq!((stats::<K>().idle, K::pool().available.load(SeqCst)), (1, 0), "nobody has handed it over");
-            // SAFETY: it is in the queue.
-            K::pool().locked::<K, _>(|lists| unsafe { lists.queue.remove(&K::pool().front, other) });
+            assert_eq!((stats::<K>().idle, pool.available.load(SeqCst)), (0, 1), "taken back for the one who waits");
+            // Which maps the same page, keeps it, and goes.
+            let page = Wanted { pfn: HIGH as usize, writable: true };
+            pool.locked::<K, _>(|lists| {
+                let entry = lists.stale.pop().unwrap();
+                let Err(vacant) = pool.index.locate(page.pfn, |_| false) else { unreachable!() };
+                pool.fill::<K>(lists, vacant, entry, page);
+                pool.available.store(0, SeqCst);
+                // SAFETY: it is in the queue.
+                unsafe { lists.queue.remove(&pool.front, other) };
+            });
         });
         assert_eq!(visit(task, [0]), [address(1)]);
         // SAFETY: it is in no queue any more.

@@ -104,17 +104,20 @@ impl<const N: usize> Work for Pool<N> {
             return Err(Refusal::NotStarted);
         }
         debug::check_interrupts_on::<K>();
-        let mut waiter = Waiter::needs(wanted.iter().flatten().count());
+        let needs = wanted.iter().flatten().count();
+        let mut waiter = Waiter::needs(needs);
         let mut place = PlaceInQueue::<K, N> { pool: self, waiter: &raw mut waiter, taken: false, kernel: PhantomData };
         let me = place.waiter.addr();
         let mut since = None;
         let mut reclaimed = false;
         loop {
-            let attempt = self.locked::<K, _>(|lists| {
-                // What those need who wait is for the first of them.
-                let kept = if self.front.is_first(me) { 0 } else { lists.queue.needs() };
+            let first = self.front.is_empty() || self.front.is_first(me);
+            let (attempt, kept) = self.locked::<K, _>(|lists| {
+                // What the others need who wait is theirs, unless the caller is the first.
+                let own = if place.taken { needs } else { 0 };
+                let kept = if self.front.is_first(me) { 0 } else { lists.queue.needs() - own };
                 let room = lists.free.length.saturating_sub(kept);
-                self.attempt::<K>(lists, wanted, addresses, room)
+                (self.attempt::<K>(lists, wanted, addresses, room), kept)
             });
             let missing = match attempt {
                 Attempt::Done => return Ok(()),
@@ -127,8 +130,7 @@ impl<const N: usize> Work for Pool<N> {
                     return Err(why);
                 }
             };
-            let first = self.front.is_empty() || self.front.is_first(me);
-            if first && self.reclaim::<K>(missing) {
+            if self.reclaim::<K>(missing + kept) {
                 // Others may take it all before the caller looks again. It comes again if it may not wait, and else in the queue.
                 if waiting.is_none() || place.taken || !mem::replace(&mut reclaimed, true) {
                     continue;
@@ -140,7 +142,7 @@ impl<const N: usize> Work for Pool<N> {
                 place.take();
                 continue;
             }
-            // Whoever becomes the first has to look once for what was left idle before anybody waited: that is not handed over.
+            // Whoever becomes the first looks once whether those before it have mapped its page.
             let enough = || self.front.is_first(me) && (!first || self.available.load(SeqCst) as usize >= missing);
             let since = *since.get_or_insert_with(K::now);
             let waited = K::wait(task, &enough);
@@ -163,7 +165,7 @@ impl<const N: usize> Work for Pool<N> {
     fn flush_unused<K: PoolKernel<Pool = Self>>(&self) {
         while !self.alone::<K>(|| {
             self.sweep::<K>();
-            let _free = self.flush::<K>();
+            self.flush::<K>();
         }) {
             K::relax();
         }
@@ -378,11 +380,14 @@ impl<const N: usize> Pool<N> {
     fn reclaim<K: PoolKernel<Pool = Self>>(&self, missing: usize) -> bool {
         let mut enough = false;
         let done = self.alone::<K>(|| {
-            enough = self.locked::<K, _>(|lists| lists.free.length + lists.stale.length) >= missing;
-            if !enough {
+            let is_enough = || self.locked::<K, _>(|lists| lists.free.length + lists.stale.length) >= missing;
+            enough = is_enough() || {
                 self.sweep::<K>();
+                is_enough()
+            };
+            if enough {
+                self.flush::<K>();
             }
-            enough |= self.flush::<K>() >= missing;
         });
         if !done {
             // Somebody else is at it, whom nobody preempts. Until they are done nothing is free, and they need the lock.
@@ -434,12 +439,11 @@ impl<const N: usize> Pool<N> {
         }
     }
 
-    /// Has all CPUs forget what they know of the stale entries, if there are any; they are free then. Says how many are free.
-    fn flush<K: PoolKernel<Pool = Self>>(&self) -> usize {
-        let (free, count, (first, last)) =
-            self.locked::<K, _>(|lists| (lists.free.length, lists.stale.length, lists.stale.take_span()));
+    /// Has all CPUs forget what they know of the stale entries, if there are any; they are free then.
+    fn flush<K: PoolKernel<Pool = Self>>(&self) {
+        let (count, (first, last)) = self.locked::<K, _>(|lists| (lists.stale.length, lists.stale.take_span()));
         if count == 0 {
-            return free;
+            return;
         }
         // I8: who flushes from here on finds the entries empty.
         fence(SeqCst);
@@ -448,8 +452,7 @@ impl<const N: usize> Pool<N> {
             // What has become stale meanwhile is behind them.
             lists.stale.move_first(count, &mut lists.free);
             lists.counts.flushes += 1;
-            lists.free.length
-        })
+        });
     }
 
     /// The page-table entry.
