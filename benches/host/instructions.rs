@@ -43,7 +43,7 @@ fn main() {
     });
     machine.cpu(0).task(|task| {
         flush_unused(task);
-        println!("limit 2429 kmap, highmem, mapped anew");
+        println!("limit 2433 kmap, highmem, mapped anew");
         measured(black_box(Work::kmap), black_box(&mut high), task);
     });
 }
